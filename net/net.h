@@ -26,9 +26,14 @@ enum net_class { NET_CONTROL, NET_LIVE, NET_CATCHUP, NET_VERIFY, NET_CLASSES };
 struct net_message {
 	uint16_t type; /* number in net/messages.def */
 	uint8_t class;
+	uint8_t flags; /* NET_MESSAGE_x */
 	uint32_t size;
 	uint8_t body[]; /* size bytes */
 };
+
+/* Not in our catalogue, but its sender says that it may be skipped: store it and carry it on with
+ * net_send() of the same class and type. */
+#define NET_MESSAGE_UNKNOWN 1u
 
 struct net_events {
 	void *arg;
@@ -66,7 +71,8 @@ struct net_part {
 MUST_CHECK int net_send(struct net *net, uint16_t node, enum net_class class, uint16_t type,
 			const struct net_part *parts, size_t count);
 
-/* Gives the sender credit back for a message of this size (body bytes). */
+/* Gives the sender credit back for one message of this size (body bytes): once per message, also
+ * after `down`. */
 void net_consumed(struct net *net, uint16_t node, enum net_class class, size_t size);
 
 /* The pools we serve changed, or members did: tell all peers. Loop thread. */
