@@ -47,8 +47,10 @@ struct store_ops {
 	/* Any ret may be NULL. -ENOENT; id 0 if the object has none. Never follows symlinks. */
 	int (*lookup)(struct store *store, const struct store_handle *dir, const char *name,
 		      uint64_t *ret_id, struct store_handle *ret_handle, struct stat *ret_stat);
-	/* If the name exists with this very id: 0. Exists otherwise: -EEXIST. Inherited ACLs of
-	 * the parent's default ACL are the file system's work; mode and owner end up as in node. */
+	/* If the name exists with this very id: 0. If it exists with no id, is of this kind and
+	 * empty (a crash cut this step short): it is taken over. Exists otherwise: -EEXIST.
+	 * Inherited ACLs of the parent's default ACL are the file system's work; mode and owner
+	 * end up as in node, whatever the umask; with umask 0 that costs no extra system call. */
 	int (*make)(struct store *store, const struct store_handle *dir, const char *name,
 		    const struct store_node *node, struct store_handle *ret);
 	/* Writes the id of an object that has none (adoption). */

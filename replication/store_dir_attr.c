@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/store_dir.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "core/bytes.h"
+
+static char *put_text(char *to, const char *text)
+{
+	size_t size = strlen(text);
+
+	memcpy(to, text, size);
+	return to + size;
+}
+
+void store_fd_path(int fd, const char *name, char ret[STORE_PATH_MAX])
+{
+	char digits[12];
+	char *d = digits + sizeof(digits);
+	unsigned int n = (unsigned int)fd;
+
+	assert(fd >= 0 && strlen(name) <= NAME_MAX);
+	*--d = '\0';
+	do
+		*--d = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	char *at = put_text(put_text(ret, "/proc/self/fd/"), d);
+	if (*name) {
+		*at++ = '/';
+		at = put_text(at, name);
+	}
+	*at = '\0';
+}
+
+/* The f-calls refuse O_PATH descriptors with EBADF; those of the cache are real ones. */
+static int fd_set_xattr(int fd, const char *name, const void *value, size_t size, int flags)
+{
+	char path[STORE_PATH_MAX];
+
+	if (fsetxattr(fd, name, value, size, flags) == 0)
+		return 0;
+	if (errno != EBADF)
+		return -errno;
+	store_fd_path(fd, "", path);
+	return setxattr(path, name, value, size, flags) < 0 ? -errno : 0;
+}
+
+static ssize_t fd_get_xattr(int fd, const char *name, void *value, size_t size)
+{
+	char path[STORE_PATH_MAX];
+	ssize_t n = fgetxattr(fd, name, value, size);
+
+	if (n >= 0)
+		return n;
+	if (errno != EBADF)
+		return -errno;
+	store_fd_path(fd, "", path);
+	n = getxattr(path, name, value, size);
+	return n < 0 ? -errno : n;
+}
+
+static int id_decode(ssize_t size, const uint8_t bytes[8], uint64_t *ret)
+{
+	if (size == -ENODATA) {
+		*ret = 0;
+		return 0;
+	}
+	if (size < 0)
+		return size == -ERANGE ? MA_ECORRUPT : (int)size;
+	struct rd r = rd_init(bytes, (size_t)size);
+	uint64_t id = rd_u64(&r);
+	if (size != 8 || id == 0)
+		return MA_ECORRUPT;
+	*ret = id;
+	return 0;
+}
+
+int store_entry_id(int dir_fd, const char *name, uint64_t *ret_id)
+{
+	char path[STORE_PATH_MAX];
+	uint8_t bytes[8];
+	int r = store_name_check(name);
+
+	if (r < 0)
+		return r;
+	store_fd_path(dir_fd, name, path);
+	ssize_t n = lgetxattr(path, STORE_ID_XATTR, bytes, sizeof(bytes));
+	return id_decode(n < 0 ? -errno : n, bytes, ret_id);
+}
+
+int store_fd_set_id(int fd, uint64_t id)
+{
+	uint8_t bytes[8];
+	struct wr w = wr_init(bytes, sizeof(bytes));
+	uint64_t found = 0;
+
+	wr_u64(&w, id);
+	int r = fd_set_xattr(fd, STORE_ID_XATTR, bytes, sizeof(bytes), XATTR_CREATE);
+	if (r != -EEXIST)
+		return r;
+	r = id_decode(fd_get_xattr(fd, STORE_ID_XATTR, bytes, sizeof(bytes)), bytes, &found);
+	if (r < 0)
+		return r;
+	return found == id ? 0 : -EEXIST;
+}
+
+static int fd_set_mode(int fd, mode_t mode)
+{
+	char path[STORE_PATH_MAX];
+
+	if (fchmod(fd, mode) == 0)
+		return 0;
+	if (errno != EBADF)
+		return -errno;
+	store_fd_path(fd, "", path);
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
+int store_fd_set_owner(int fd, mode_t mode, uid_t uid, gid_t gid)
+{
+	struct stat st;
+	mode_t bits = mode & 07777;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	bool changes = st.st_uid != uid || st.st_gid != gid;
+	if (changes && fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return 0;
+	if ((st.st_mode & 07777) == bits && !(changes && (bits & (S_ISUID | S_ISGID))))
+		return 0;
+	return fd_set_mode(fd, bits);
+}
+
+int store_object_set_id(struct store *store, const struct store_handle *object, uint64_t id)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+
+	return r < 0 ? r : store_fd_set_id(at.fd, id);
+}
+
+int store_object_set_owner(struct store *store, const struct store_handle *object, mode_t mode,
+			   uid_t uid, gid_t gid)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+
+	return r < 0 ? r : store_fd_set_owner(at.fd, mode, uid, gid);
+}
+
+int store_object_set_times(struct store *store, const struct store_handle *object, int fd,
+			   const struct timespec times[2])
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+
+	if (fd >= 0)
+		return futimens(fd, times) < 0 ? -errno : 0;
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+	if (r < 0)
+		return r;
+	/* The empty path needs Linux 5.8. */
+	return utimensat(at.fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+int store_object_set_xattr(struct store *store, const struct store_handle *object, const char *name,
+			   const void *value, size_t size, int flags)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+
+	return r < 0 ? r : fd_set_xattr(at.fd, name, value, size, flags);
+}
+
+int store_object_remove_xattr(struct store *store, const struct store_handle *object,
+			      const char *name)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+	char path[STORE_PATH_MAX];
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+
+	if (r < 0)
+		return r;
+	store_fd_path(at.fd, "", path);
+	return removexattr(path, name) < 0 ? -errno : 0;
+}
+
+ssize_t store_object_get_xattr(struct store *store, const struct store_handle *object,
+			       const char *name, void *value, size_t size)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+
+	return r < 0 ? r : fd_get_xattr(at.fd, name, value, size);
+}
+
+ssize_t store_object_list_xattr(struct store *store, const struct store_handle *object, char *list,
+				size_t size)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+	char path[STORE_PATH_MAX];
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+
+	if (r < 0)
+		return r;
+	store_fd_path(at.fd, "", path);
+	ssize_t n = listxattr(path, list, size);
+	return n < 0 ? -errno : n;
+}
+
+int store_object_stat(struct store *store, const struct store_handle *object, int fd,
+		      struct stat *ret)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+
+	if (fd >= 0)
+		return fstat(fd, ret) < 0 ? -errno : 0;
+	int r = store_fds_object(store_dir_fds(store), object, &at);
+	if (r < 0)
+		return r;
+	return fstat(at.fd, ret) < 0 ? -errno : 0;
+}
