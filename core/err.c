@@ -2,6 +2,8 @@
 #include "core/err.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -39,4 +41,14 @@ int err_errno(int code)
 	if (code >= 0)
 		return 0;
 	return code > -1000 ? -code : EIO;
+}
+
+int err_say(char *error, size_t size, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(error, size, format, args);
+	va_end(args);
+	return code;
 }

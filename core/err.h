@@ -6,6 +6,8 @@
 #ifndef CORE_ERR_H
 #define CORE_ERR_H
 
+#include <stddef.h>
+
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 enum ma_err {
@@ -27,5 +29,10 @@ const char *err_text(int code);
 
 /* The errno to give an application for a code: -errno codes as they are, own codes as EIO. */
 int err_errno(int code);
+
+/* Writes a sentence for a person into `error` (what was tried, on what, why, what to do) and gives
+ * `code` back: return err_say(...). */
+int err_say(char *error, size_t size, int code, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 #endif
