@@ -91,3 +91,23 @@ int hex_decode(const char *text, void *ret, size_t size)
 		return -EINVAL;
 	return 0;
 }
+
+void base64_encode(const void *data, size_t size, char *ret)
+{
+	(void)sodium_bin2base64(ret, BASE64_SIZE(size), data, size,
+				sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+int base64_decode(const char *text, void *ret, size_t size)
+{
+	size_t got = 0;
+	size_t length = strlen(text);
+
+	if (length + 1 != BASE64_SIZE(size))
+		return -EINVAL;
+	if (sodium_base642bin(ret, size, text, length, NULL, &got, NULL,
+			      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+	    got != size)
+		return -EINVAL;
+	return 0;
+}

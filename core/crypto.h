@@ -58,4 +58,10 @@ void hex_encode(const void *data, size_t size, char *ret);
 /* Exactly `size` bytes from a string of 2 * size digits. */
 MUST_CHECK int hex_decode(const char *text, void *ret, size_t size);
 
+/* Base64 with the alphabet of URLs, without padding: for words that people copy. */
+#define BASE64_SIZE(bytes) (((bytes)*4 + 2) / 3 + 1) /* of the text with its final zero */
+void base64_encode(const void *data, size_t size, char *ret);
+/* Exactly `size` bytes, from text that holds no more. */
+MUST_CHECK int base64_decode(const char *text, void *ret, size_t size);
+
 #endif

@@ -32,6 +32,7 @@ struct member {
 	uint16_t number;
 	uint8_t state;
 	uint64_t version; /* of this record; higher replaces lower */
+	uint64_t added_s; /* when the number was given out, seconds since 1970 */
 	uint8_t key[KEY_PUBLIC_SIZE];
 	char name[FLEET_NAME_MAX + 1];
 	char addresses[FLEET_ADDRESSES_MAX][64]; /* "10.0.0.1:7447"; empty: unused */
@@ -71,7 +72,10 @@ MUST_CHECK int fleet_remove(struct fleet *fleet, uint16_t number, enum member_st
 /* After leaving: forget fleet, members and tokens, so that init or join work again. */
 MUST_CHECK int fleet_forget(struct fleet *fleet);
 
-/* A single-use token, valid for `ttl_s` seconds, as one printable word. */
+#define TOKEN_TEXT_SIZE 84 /* with the final zero */
+
+/* A single-use token, valid for `ttl_s` seconds, as one printable word. -ENOSPC if `size` is
+ * below TOKEN_TEXT_SIZE, MA_ELIMIT if FLEET_TOKENS_MAX are open. */
 MUST_CHECK int fleet_token_make(struct fleet *fleet, uint32_t ttl_s, char *ret, size_t size);
 
 /* The node's key, for TLS and for signing batches. Borrowed. */

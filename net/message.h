@@ -19,7 +19,7 @@
 #include "net/net.h"
 
 enum message_type {
-#define MESSAGE(number, name, class, unknown, since) MSG_##name = (number),
+#define MESSAGE(number, name, class, unknown, since) MESSAGE_##name = (number),
 #include "net/messages.def"
 #undef MESSAGE
 };
@@ -27,10 +27,10 @@ enum message_type {
 #define MESSAGE_NET_LAST 31 /* numbers up to here are the net's own: no credit, no queue */
 
 /* Wire versions that this build speaks, and the features it offers and asks for. */
-#define WIRE_VERSION_MIN      1
-#define WIRE_VERSION_MAX      1
-#define WIRE_FEATURES         0u
-#define WIRE_FEATURES_NEEDED  0u
+#define WIRE_VERSION_MIN     1
+#define WIRE_VERSION_MAX     1
+#define WIRE_FEATURES        0u
+#define WIRE_FEATURES_NEEDED 0u
 
 struct message_info {
 	uint16_t type;

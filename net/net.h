@@ -15,7 +15,8 @@
 #include "core/loop.h"
 #include "net/fleet.h"
 
-/* Highest first: a frame waits only for the frame that is being written, never for a lower class. */
+/* Highest first: a frame waits only for the frame that is being written, never for a lower class.
+ */
 enum net_class { NET_CONTROL, NET_LIVE, NET_CATCHUP, NET_VERIFY, NET_CLASSES };
 
 /* Bounds, each tested. */
@@ -81,10 +82,10 @@ void net_announce(struct net *net);
 /* Connection state of one member, for status. Loop thread. */
 struct net_peer_status {
 	bool connected;
-	char address[64];       /* where it is or was last tried */
-	char held_reason[128];  /* why it is not connected; empty if connected */
-	uint32_t attempts;      /* failed ones since the last success */
-	uint32_t rtt_us;        /* 0: not measured */
+	char address[64];      /* where it is or was last tried */
+	char held_reason[128]; /* why it is not connected; empty if connected */
+	uint32_t attempts;     /* failed ones since the last success */
+	uint32_t rtt_us;       /* 0: not measured */
 	uint64_t sent_bytes;
 	uint64_t received_bytes;
 };
@@ -101,7 +102,8 @@ struct net_counters {
 void net_counters(struct net *net, struct net_counters *ret);
 
 /* A join as the new node: connects to `address`, proves the fleet by the token's pin, becomes a
- * member and stores the fleet. Blocks up to 30 s; not on the loop thread. `error` says what to do. */
+ * member and stores the fleet. Blocks up to 30 s; not on the loop thread. `error` says what to do.
+ */
 MUST_CHECK int net_join(struct fleet *fleet, const char *address, const char *token,
 			const char *own_address, char *error, size_t size);
 
