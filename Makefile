@@ -14,7 +14,6 @@ FLAVOUR   := $(if $(SAN),$(subst $(comma),-,$(SAN)),plain)
 B         := build/$(FLAVOUR)
 P         := $(if $(SAN),$(B)/)
 Q         := $(if $(V),,@)
-VERSION   := $(shell cat VERSION)
 
 prefix    := /usr
 bindir    := $(prefix)/bin
@@ -47,8 +46,7 @@ OPT       := $(if $(SAN),-O1,-O2) -g
 WARN      := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	     -Wformat=2 -Wvla $(WERROR)
 HARDEN    := -fPIE -fstack-protector-strong $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-CPPFLAGS  := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \
-	     -DMULTIALL_VERSION='"$(VERSION)"'
+CPPFLAGS  := -I. -D_GNU_SOURCE
 CFLAGS    := -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SAN_FLAGS) -pthread
 PC_CFLAGS := $(call pc,--cflags,$(LIBS) cmocka)
 LDFLAGS   := -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed
