@@ -157,11 +157,12 @@ static int dir_fill(struct store_dir *d, const char *path, char *error, size_t s
 	if (d->path_fd < 0)
 		return refuse(error, size, -errno, "%s: cannot open: %s", path, err_text(-errno));
 	d->root_fd = open_without_devices(d->path_fd);
-	if (d->root_fd < 0)
+	bool no_devices = d->root_fd >= 0;
+	if (!no_devices)
 		d->root_fd = fcntl(d->path_fd, F_DUPFD_CLOEXEC, 0);
 	if (d->root_fd < 0)
 		return refuse(error, size, -errno, "%s: cannot open: %s", path, err_text(-errno));
-	int r = store_fds_new(d->root_fd, STORE_DIR_CACHE, &d->fds);
+	int r = store_fds_new(d->root_fd, no_devices, STORE_DIR_CACHE, &d->fds);
 	if (r < 0)
 		return refuse(error, size, r, "%s: %s", path, err_text(r));
 	r = check_handles(d, path, error, size);

@@ -25,6 +25,7 @@ struct store_fds_entry {
 
 struct store_fds {
 	int root_fd;
+	bool no_devices;
 	pthread_mutex_t mutex; /* guards all below */
 	size_t count;
 	struct store_fds_entry *free;
@@ -135,13 +136,14 @@ static struct store_fd entry_use(struct store_fds *fds, struct store_fds_entry *
 	return (struct store_fd){.fds = fds, .fd = e->fd, .entry = e};
 }
 
-int store_fds_new(int root_fd, size_t capacity, struct store_fds **ret)
+int store_fds_new(int root_fd, bool no_devices, size_t capacity, struct store_fds **ret)
 {
 	struct store_fds *fds = calloc(1, sizeof(*fds) + capacity * sizeof(struct store_fds_entry));
 
 	if (!fds)
 		return -ENOMEM;
 	fds->root_fd = root_fd;
+	fds->no_devices = no_devices;
 	if (pthread_mutex_init(&fds->mutex, NULL) != 0) {
 		free(fds);
 		return -ENOMEM;
@@ -255,6 +257,26 @@ int store_fds_object(struct store_fds *fds, const struct store_handle *object, s
 	if (find_cached(fds, object, ret))
 		return 0;
 	int r = store_fds_open(fds, object, O_PATH | O_NOFOLLOW, &fd);
+	if (r < 0)
+		return r;
+	*ret = (struct store_fd){.fds = fds, .fd = fd};
+	return 0;
+}
+
+int store_fds_readable(struct store_fds *fds, const struct store_handle *object,
+		       struct store_fd *ret)
+{
+	int fd = -1;
+
+	if (find_cached(fds, object, ret))
+		return 0;
+	int r = -ENXIO;
+	if (fds->no_devices)
+		r = store_fds_open(fds, object, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME,
+				   &fd);
+	/* Symlinks (ELOOP), sockets (ENXIO) and devices (EACCES) are not opened. */
+	if (r < 0 && r != -ESTALE)
+		r = store_fds_open(fds, object, O_PATH | O_NOFOLLOW, &fd);
 	if (r < 0)
 		return r;
 	*ret = (struct store_fd){.fds = fds, .fd = fd};

@@ -25,8 +25,9 @@ struct store_fd {
 #define AUTO_STORE_FD __attribute__((cleanup(store_fd_put)))
 #define STORE_FD_NONE ((struct store_fd){.fd = -1})
 
-/* `root_fd` names the mount for open_by_handle_at(2) and is borrowed. */
-MUST_CHECK int store_fds_new(int root_fd, size_t capacity, struct store_fds **ret);
+/* `root_fd` names the mount for open_by_handle_at(2) and is borrowed; `no_devices`: the mount does
+ * not open any. */
+MUST_CHECK int store_fds_new(int root_fd, bool no_devices, size_t capacity, struct store_fds **ret);
 /* All must have been put back. */
 void store_fds_free(struct store_fds *fds);
 
@@ -36,6 +37,9 @@ MUST_CHECK int store_fds_dir(struct store_fds *fds, const struct store_handle *d
 /* Any object: a cached directory's descriptor, otherwise an O_PATH one. */
 MUST_CHECK int store_fds_object(struct store_fds *fds, const struct store_handle *object,
 				struct store_fd *ret);
+/* The same, but a descriptor for reading where that does no harm: f-calls are faster than paths. */
+MUST_CHECK int store_fds_readable(struct store_fds *fds, const struct store_handle *object,
+				  struct store_fd *ret);
 /* A new descriptor that the caller closes. Makes room if the process has too many. */
 MUST_CHECK int store_fds_open(struct store_fds *fds, const struct store_handle *object, int flags,
 			      int *ret);
