@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/batch.h"
+
+#include <assert.h>
+
+static void write_signed_fields(struct wr *w, const struct batch *b)
+{
+	wr_u64(w, b->pool);
+	wr_u16(w, b->slot);
+	wr_u64(w, b->prev);
+	wr_u64(w, b->first);
+	wr_u64(w, b->last);
+	wr_u32(w, b->count);
+	vector_write(w, &b->deps);
+}
+
+static void compute_chain(const struct batch *b, const uint8_t before[HASH_SIZE],
+			  uint8_t ret[HASH_SIZE])
+{
+	uint8_t head[BATCH_HEAD_MAX];
+	struct wr w = wr_init(head, sizeof(head));
+	struct hasher h;
+
+	write_signed_fields(&w, b);
+	assert(!w.failed);
+	hasher_init(&h);
+	hasher_add(&h, before, HASH_SIZE);
+	hasher_add(&h, head, wr_used(&w));
+	hasher_add(&h, b->records, b->records_size);
+	hasher_done(&h, ret);
+}
+
+void batch_seal(struct batch *b, const uint8_t chain_before[HASH_SIZE], const struct keypair *key)
+{
+	compute_chain(b, chain_before, b->chain);
+	signature_make(key, b->chain, HASH_SIZE, b->signature);
+}
+
+int batch_check(const struct batch *b, const uint8_t chain_before[HASH_SIZE],
+		const uint8_t key[KEY_PUBLIC_SIZE])
+{
+	uint8_t chain[HASH_SIZE];
+
+	compute_chain(b, chain_before, chain);
+	if (!crypto_equal(chain, b->chain, HASH_SIZE))
+		return MA_EFORK;
+	if (!signature_valid(key, b->chain, HASH_SIZE, b->signature))
+		return MA_ESIG;
+	return 0;
+}
+
+void batch_write_head(struct wr *w, const struct batch *b)
+{
+	write_signed_fields(w, b);
+	wr_bytes(w, b->chain, HASH_SIZE);
+	wr_bytes(w, b->signature, SIGNATURE_SIZE);
+}
+
+int batch_read(const void *bytes, size_t size, struct batch *ret)
+{
+	struct rd r = rd_init(bytes, size);
+
+	if (size > BATCH_SIZE_MAX)
+		return MA_ECORRUPT;
+	ret->pool = rd_u64(&r);
+	ret->slot = rd_u16(&r);
+	ret->prev = rd_u64(&r);
+	ret->first = rd_u64(&r);
+	ret->last = rd_u64(&r);
+	ret->count = rd_u32(&r);
+	vector_read(&r, &ret->deps);
+	rd_copy(&r, ret->chain, HASH_SIZE);
+	rd_copy(&r, ret->signature, SIGNATURE_SIZE);
+	ret->records_size = rd_left(&r);
+	ret->records = rd_bytes(&r, ret->records_size);
+	if (r.failed || ret->prev >= ret->first || ret->first > ret->last ||
+	    ret->last > STAMP_SEQ_MAX || ret->count == 0)
+		return MA_ECORRUPT;
+	return 0;
+}
+
+void batch_walk_init(struct batch_walk *walk, const struct batch *batch)
+{
+	*walk = (struct batch_walk){
+		.rd = rd_init(batch->records, batch->records_size),
+		.batch = batch,
+		.last_seq = batch->first - 1,
+	};
+}
+
+int batch_walk_next(struct batch_walk *walk, struct record *ret)
+{
+	const struct batch *b = walk->batch;
+
+	if (rd_left(&walk->rd) == 0)
+		return walk->seen == b->count && walk->last_seq == b->last ? 0 : MA_ECORRUPT;
+	uint32_t size = rd_u32(&walk->rd);
+	const uint8_t *bytes = rd_bytes(&walk->rd, size);
+	if (!bytes)
+		return MA_ECORRUPT;
+	int r = record_read(bytes, size, ret);
+	if (r < 0)
+		return r;
+	uint64_t seq = stamp_seq(ret->stamp);
+	if (stamp_slot(ret->stamp) != b->slot || seq <= walk->last_seq || seq > b->last)
+		return MA_ECORRUPT;
+	walk->last_seq = seq;
+	walk->seen++;
+	return 1;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/index.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "core/db.h"
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS object(id INTEGER PRIMARY KEY, state BLOB, handle BLOB);"
+	"CREATE TABLE IF NOT EXISTS change(stamp INTEGER PRIMARY KEY, id INTEGER);"
+	"CREATE TABLE IF NOT EXISTS value(name BLOB PRIMARY KEY, data BLOB) WITHOUT ROWID;";
+
+struct index {
+	pthread_mutex_t lock; /* guards the connection, not the transaction */
+	struct db *db;
+	struct db_stmt *get, *put, *delete, *change_put, *change_delete, *changes, *ids;
+	struct db_stmt *value_get, *value_put;
+};
+
+int index_open(const char *path, struct index **ret, char *error, size_t size)
+{
+	struct index *ix = calloc(1, sizeof(*ix));
+
+	if (!ix)
+		return -ENOMEM;
+	(void)pthread_mutex_init(&ix->lock, NULL);
+	int r = db_open(path, schema, &ix->db, error, size);
+	const struct {
+		const char *sql;
+		struct db_stmt **stmt;
+	} all[] = {
+		{"SELECT state, handle FROM object WHERE id=?1", &ix->get},
+		{"INSERT OR REPLACE INTO object VALUES(?1,?2,?3)", &ix->put},
+		{"DELETE FROM object WHERE id=?1", &ix->delete},
+		{"INSERT OR REPLACE INTO change VALUES(?1,?2)", &ix->change_put},
+		{"DELETE FROM change WHERE stamp=?1", &ix->change_delete},
+		{"SELECT stamp, id FROM change WHERE stamp>?1 AND stamp<=?2 "
+		 "ORDER BY stamp LIMIT ?3", &ix->changes},
+		{"SELECT id FROM object WHERE id>?1 ORDER BY id LIMIT ?2", &ix->ids},
+		{"SELECT data FROM value WHERE name=?1", &ix->value_get},
+		{"INSERT OR REPLACE INTO value VALUES(?1,?2)", &ix->value_put},
+	};
+	for (size_t i = 0; r == 0 && i < sizeof(all) / sizeof(all[0]); i++)
+		r = db_prepare(ix->db, all[i].sql, all[i].stmt);
+	if (r < 0) {
+		index_close(ix);
+		return r;
+	}
+	*ret = ix;
+	return 0;
+}
+
+void index_close(struct index *ix)
+{
+	if (!ix)
+		return;
+	db_close(ix->db);
+	(void)pthread_mutex_destroy(&ix->lock);
+	free(ix);
+}
+
+static int copy_blob(struct db_stmt *s, int column, uint8_t **ret, size_t *ret_size)
+{
+	const void *data = db_blob(s, column, ret_size);
+	uint8_t *copy = malloc(*ret_size + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	if (*ret_size)
+		memcpy(copy, data, *ret_size);
+	*ret = copy;
+	return 0;
+}
+
+int index_get(struct index *ix, uint64_t id, uint8_t **ret_state, size_t *ret_size,
+	      struct store_handle *ret_handle)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_int(ix->get, 1, (int64_t)id);
+	int r = db_step(ix->get);
+	if (r != 1)
+		return r < 0 ? r : MA_EUNKNOWN;
+	size_t size;
+	const void *handle = db_blob(ix->get, 1, &size);
+	if (size > STORE_HANDLE_MAX) {
+		db_reset(ix->get);
+		return MA_ECORRUPT;
+	}
+	ret_handle->size = (uint8_t)size;
+	if (size)
+		memcpy(ret_handle->bytes, handle, size);
+	r = copy_blob(ix->get, 0, ret_state, ret_size);
+	db_reset(ix->get);
+	return r;
+}
+
+int index_value_get(struct index *ix, const char *name, uint8_t **ret, size_t *ret_size)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_blob(ix->value_get, 1, name, strlen(name));
+	int r = db_step(ix->value_get);
+	if (r != 1)
+		return r < 0 ? r : MA_EUNKNOWN;
+	r = copy_blob(ix->value_get, 0, ret, ret_size);
+	db_reset(ix->value_get);
+	return r;
+}
+
+int index_begin(struct index *ix)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	return db_run(ix->db, "BEGIN");
+}
+
+int index_commit(struct index *ix)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	return db_run(ix->db, "COMMIT");
+}
+
+int index_put(struct index *ix, uint64_t id, const void *state, size_t size,
+	      const struct store_handle *handle)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_int(ix->put, 1, (int64_t)id);
+	db_bind_blob(ix->put, 2, state, size);
+	db_bind_blob(ix->put, 3, handle->bytes, handle->size);
+	return db_step(ix->put);
+}
+
+int index_delete(struct index *ix, uint64_t id)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_int(ix->delete, 1, (int64_t)id);
+	return db_step(ix->delete);
+}
+
+int index_change_put(struct index *ix, stamp_t stamp, uint64_t id)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_int(ix->change_put, 1, (int64_t)stamp);
+	db_bind_int(ix->change_put, 2, (int64_t)id);
+	return db_step(ix->change_put);
+}
+
+int index_change_delete(struct index *ix, stamp_t stamp)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_int(ix->change_delete, 1, (int64_t)stamp);
+	return db_step(ix->change_delete);
+}
+
+int index_value_put(struct index *ix, const char *name, const void *data, size_t size)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_blob(ix->value_put, 1, name, strlen(name));
+	db_bind_blob(ix->value_put, 2, data, size);
+	return db_step(ix->value_put);
+}
+
+int index_changes(struct index *ix, uint16_t slot, uint64_t after, uint64_t *ret_ids,
+		  stamp_t *ret_stamps, size_t max)
+{
+	AUTO_LOCK(held, &ix->lock);
+	int count = 0;
+	int r;
+
+	db_bind_int(ix->changes, 1, (int64_t)stamp_make(slot, after));
+	db_bind_int(ix->changes, 2, (int64_t)stamp_make(slot, STAMP_SEQ_MAX));
+	db_bind_int(ix->changes, 3, (int64_t)max);
+	while ((r = db_step(ix->changes)) == 1) {
+		ret_stamps[count] = (stamp_t)db_int(ix->changes, 0);
+		ret_ids[count++] = (uint64_t)db_int(ix->changes, 1);
+	}
+	return r < 0 ? r : count;
+}
+
+int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max)
+{
+	AUTO_LOCK(held, &ix->lock);
+	int count = 0;
+	int r;
+
+	db_bind_int(ix->ids, 1, (int64_t)after);
+	db_bind_int(ix->ids, 2, (int64_t)max);
+	while ((r = db_step(ix->ids)) == 1)
+		ret_ids[count++] = (uint64_t)db_int(ix->ids, 0);
+	return r < 0 ? r : count;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The index of a pool: encoded objects by id, stamps of changes, and a few named values.
+ * Owns one SQLite database. It is a view: journal and tree can rebuild it.
+ * Any thread (one lock inside). Returned memory is the caller's (free()).
+ * Invariant: the value "position" and the rows are written in one transaction.
+ */
+#ifndef REPLICATION_INDEX_H
+#define REPLICATION_INDEX_H
+
+#include "replication/stamp.h"
+#include "replication/store.h"
+
+struct index;
+
+MUST_CHECK int index_open(const char *path, struct index **ret, char *error, size_t size);
+void index_close(struct index *ix);
+
+/* MA_EUNKNOWN if there is no such row. */
+MUST_CHECK int index_get(struct index *ix, uint64_t id, uint8_t **ret_state, size_t *ret_size,
+			 struct store_handle *ret_handle);
+MUST_CHECK int index_value_get(struct index *ix, const char *name, uint8_t **ret, size_t *ret_size);
+
+/* Between begin and commit, one writer; readers go on and see what was put. */
+MUST_CHECK int index_begin(struct index *ix);
+MUST_CHECK int index_commit(struct index *ix);
+MUST_CHECK int index_put(struct index *ix, uint64_t id, const void *state, size_t size,
+			 const struct store_handle *handle);
+MUST_CHECK int index_delete(struct index *ix, uint64_t id);
+MUST_CHECK int index_change_put(struct index *ix, stamp_t stamp, uint64_t id);
+MUST_CHECK int index_change_delete(struct index *ix, stamp_t stamp);
+MUST_CHECK int index_value_put(struct index *ix, const char *name, const void *data, size_t size);
+
+/* Ids changed by `slot` after sequence number `after`, up to `max` of them in order of stamp;
+ * ret_stamps gives the last one's stamp to go on from. Returns how many. */
+MUST_CHECK int index_changes(struct index *ix, uint16_t slot, uint64_t after, uint64_t *ret_ids,
+			     stamp_t *ret_stamps, size_t max);
+/* Ids greater than `after`, up to `max`: to walk over all objects. */
+MUST_CHECK int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max);
+
+#endif

@@ -1,0 +1,701 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/journal.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/auto.h"
+#include "core/io.h"
+#include "core/loop.h"
+#include "replication/segment.h"
+
+struct journal {
+	char *dir;
+	uint64_t pool;
+	uint64_t max_bytes;
+	size_t segment_size;
+	pthread_mutex_t lock; /* guards all below; held while a frame is written */
+	pthread_cond_t room;  /* a call in flight has ended, or a batch was taken */
+	struct segment *segments; /* in order of index; the last is being written */
+	size_t count;
+	char *spare; /* path of a file to recycle; NULL: none */
+	uint64_t tail;
+	uint64_t durable;
+	int sync_error;
+	uint16_t slot;
+	uint64_t last_seq;
+	uint64_t records;
+	struct vector vector;
+	/* Own records without a batch: u32 size, record, one behind the other. */
+	uint8_t *open;
+	size_t open_size;
+	size_t open_capacity;
+	uint64_t open_epoch; /* counts takes, so that tickets know whether their offset holds */
+	uint64_t open_from;  /* position of the first of them; the tail if there are none */
+	struct {
+		bool used;
+		size_t open_offset;
+	} inflight[JOURNAL_INFLIGHT_MAX];
+};
+
+static struct segment *segment_of(struct journal *j, uint64_t pos)
+{
+	uint64_t index = pos / j->segment_size;
+
+	if (!j->count || index < j->segments[0].index ||
+	    index > j->segments[j->count - 1].index)
+		return NULL;
+	return &j->segments[index - j->segments[0].index];
+}
+
+static int add_segment(struct journal *j, const struct segment *s)
+{
+	struct segment *grown = realloc(j->segments, sizeof(*grown) * (j->count + 1));
+
+	if (!grown)
+		return -ENOMEM;
+	j->segments = grown;
+	j->segments[j->count++] = *s;
+	return 0;
+}
+
+/* Begins the next segment; called with the lock held (or before there are threads). */
+static int next_segment(struct journal *j)
+{
+	struct segment s;
+	uint64_t index = j->count ? j->segments[j->count - 1].index + 1 : 1;
+	AUTO_FREE char *recycled = take_ptr(j->spare);
+
+	int r = segment_create(j->dir, j->pool, index, j->segment_size, recycled, &s);
+	if (r < 0)
+		return r;
+	uint64_t start = index * j->segment_size + JOURNAL_SEGMENT_HEAD;
+	s.open_from = j->open_size ? j->open_from : start;
+	vector_copy(&s.start, &j->vector);
+	r = segment_write_head(&s, j->pool, j->segment_size);
+	if (r == 0)
+		r = add_segment(j, &s);
+	if (r < 0) {
+		(void)close(s.fd);
+		return r;
+	}
+	if (!j->open_size)
+		j->open_from = start;
+	j->tail = start;
+	return 0;
+}
+
+/* Makes sure that `size` bytes of payload fit behind the tail. Lock held. */
+static int make_room(struct journal *j, size_t size)
+{
+	size_t offset = (size_t)(j->tail % j->segment_size);
+	size_t need = JOURNAL_FRAME_HEAD + size;
+
+	assert(need <= j->segment_size - JOURNAL_SEGMENT_HEAD);
+	if (offset + need <= j->segment_size)
+		return 0;
+	if (offset + JOURNAL_FRAME_HEAD <= j->segment_size) {
+		struct iovec none = {.iov_base = "", .iov_len = 0};
+		int r = segment_put(&j->segments[j->count - 1], (off_t)offset, j->tail, JOURNAL_PAD,
+				    &none, 1);
+		if (r < 0)
+			return r;
+	}
+	/* The segment that ends is synced here, so that journal_sync() need only look at the last:
+	 * rare (once per segment), and the bytes are mostly on their way already. */
+	if (fdatasync(j->segments[j->count - 1].fd) < 0) {
+		j->sync_error = -errno;
+		return -errno;
+	}
+	return next_segment(j);
+}
+
+static int put_frame(struct journal *j, enum journal_kind kind, const struct iovec *parts,
+		     int count, uint64_t *ret_pos)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < count; i++)
+		size += parts[i].iov_len;
+	if (j->sync_error)
+		return j->sync_error;
+	int r = make_room(j, size);
+	if (r < 0)
+		return r;
+	r = segment_put(&j->segments[j->count - 1], (off_t)(j->tail % j->segment_size), j->tail,
+			kind, parts, count);
+	if (r < 0)
+		return r;
+	*ret_pos = j->tail;
+	j->tail += JOURNAL_FRAME_HEAD + size;
+	return 0;
+}
+
+static int open_reserve(struct journal *j, size_t more)
+{
+	if (j->open_size + more <= j->open_capacity)
+		return 0;
+	size_t capacity = j->open_capacity ? j->open_capacity : 65536;
+	while (capacity < j->open_size + more)
+		capacity *= 2;
+	uint8_t *grown = realloc(j->open, capacity);
+	if (!grown)
+		return -ENOMEM;
+	j->open = grown;
+	j->open_capacity = capacity;
+	return 0;
+}
+
+static void open_add(struct journal *j, uint64_t pos, const struct iovec *parts, int count)
+{
+	size_t size = 0;
+
+	if (!j->open_size)
+		j->open_from = pos;
+	for (int i = 0; i < count; i++)
+		size += parts[i].iov_len;
+	struct wr w = wr_init(j->open + j->open_size, j->open_capacity - j->open_size);
+	wr_u32(&w, (uint32_t)size);
+	for (int i = 0; i < count; i++)
+		wr_bytes(&w, parts[i].iov_base, parts[i].iov_len);
+	assert(!w.failed);
+	j->open_size += wr_used(&w);
+}
+
+static int free_inflight(struct journal *j)
+{
+	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
+		if (!j->inflight[i].used)
+			return i;
+	}
+	return -1;
+}
+
+static stamp_t next_stamp(struct journal *j)
+{
+	uint64_t now = seq_from_wall(clock_wall_ns());
+
+	j->last_seq = now > j->last_seq ? now : j->last_seq + 1;
+	return stamp_make(j->slot, j->last_seq);
+}
+
+int journal_append(struct journal *j, struct record *record, struct journal_ticket *ret)
+{
+	uint8_t head[RECORD_HEAD_MAX];
+	AUTO_LOCK(held, &j->lock);
+	int index;
+
+	while ((index = free_inflight(j)) < 0 || j->open_size > JOURNAL_OPEN_MAX)
+		(void)pthread_cond_wait(&j->room, &j->lock);
+	stamp_t stamp = next_stamp(j);
+	record->stamp = stamp;
+	if (record->kind == REC_MAKE)
+		record->id = stamp;
+	struct wr w = wr_init(head, sizeof(head));
+	record_write_head(&w, record);
+	assert(!w.failed);
+	struct iovec parts[2] = {
+		{.iov_base = head, .iov_len = wr_used(&w)},
+		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record->data_size},
+	};
+	int count = record->data_size ? 2 : 1;
+	size_t size = parts[0].iov_len + record->data_size;
+	int r = open_reserve(j, size + 4);
+	if (r < 0)
+		return r;
+	uint64_t pos;
+	r = put_frame(j, JOURNAL_OWN, parts, count, &pos);
+	if (r < 0)
+		return r;
+	*ret = (struct journal_ticket){.stamp = stamp,
+				       .pos = pos,
+				       .open_offset = j->open_size,
+				       .open_epoch = j->open_epoch,
+				       .size = size,
+				       .index = (unsigned int)index};
+	j->inflight[index].used = true;
+	j->inflight[index].open_offset = j->open_size;
+	open_add(j, pos, parts, count);
+	j->records++;
+	return 0;
+}
+
+void journal_done(struct journal *j, const struct journal_ticket *ticket)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	assert(j->inflight[ticket->index].used);
+	j->inflight[ticket->index].used = false;
+	(void)pthread_cond_signal(&j->room);
+}
+
+void journal_void(struct journal *j, const struct journal_ticket *ticket,
+		  const struct record *record)
+{
+	uint8_t head[RECORD_HEAD_MAX];
+	struct record dead = *record;
+	struct wr w = wr_init(head, sizeof(head));
+
+	record_write_head(&w, &dead);
+	assert(!w.failed);
+	head[0] = REC_VOID; /* same bytes otherwise, so the size stays */
+	struct iovec parts[2] = {
+		{.iov_base = head, .iov_len = wr_used(&w)},
+		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record->data_size},
+	};
+	{
+		AUTO_LOCK(held, &j->lock);
+		struct segment *s = segment_of(j, ticket->pos);
+		size_t offset = j->inflight[ticket->index].open_offset;
+		assert(s && j->open[offset + 4] == record->kind);
+		j->open[offset + 4] = REC_VOID;
+		/* If this write fails the record is tried again after a crash: then it has its
+		 * effect late, which the application was told had failed; it is not lost. */
+		int r = segment_put(s, (off_t)(ticket->pos % j->segment_size), ticket->pos,
+				    JOURNAL_OWN, parts, record->data_size ? 2 : 1);
+		(void)r;
+	}
+	journal_done(j, ticket);
+}
+
+int journal_append_frame(struct journal *j, enum journal_kind kind, const void *data, size_t size,
+			 uint64_t *ret_pos)
+{
+	struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+	AUTO_LOCK(held, &j->lock);
+
+	return put_frame(j, kind, &part, 1, ret_pos);
+}
+
+bool journal_open_records(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->open_size > 0;
+}
+
+/* Bytes of the open buffer before the first record that is still in flight. Lock held. */
+static size_t open_finished(struct journal *j)
+{
+	size_t end = j->open_size;
+
+	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
+		if (j->inflight[i].used && j->inflight[i].open_offset < end)
+			end = j->inflight[i].open_offset;
+	}
+	return end;
+}
+
+/* Removes the first `size` bytes, `count` records, from the open buffer. Lock held. */
+static void open_drop(struct journal *j, size_t size)
+{
+	memmove(j->open, j->open + size, j->open_size - size);
+	j->open_size -= size;
+	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
+		if (j->inflight[i].used)
+			j->inflight[i].open_offset -= size;
+	}
+	/* A bound for the first record that is left: what is taken lies before. */
+	j->open_from = j->open_size ? j->open_from : j->tail;
+	if (!j->open_size && j->open_capacity > (1u << 20)) {
+		free(j->open);
+		j->open = NULL;
+		j->open_capacity = 0;
+	}
+	(void)pthread_cond_broadcast(&j->room);
+}
+
+int journal_seal_take(struct journal *j, struct batch *batch, uint8_t **ret_records)
+{
+	AUTO_LOCK(held, &j->lock);
+	size_t limit = open_finished(j);
+	struct rd r = rd_init(j->open, limit);
+
+	batch->count = 0;
+	while (rd_left(&r) > 0) {
+		uint32_t size = rd_u32(&r);
+		size_t end = (size_t)(r.at - j->open) + size;
+		if (batch->count && end > BATCH_RECORDS_SEAL)
+			break;
+		struct rd head = rd_init(rd_bytes(&r, size), size);
+		(void)rd_u16(&head);
+		stamp_t stamp = rd_u64(&head);
+		if (!batch->count++) {
+			batch->first = stamp_seq(stamp);
+			batch->slot = stamp_slot(stamp);
+		}
+		batch->last = stamp_seq(stamp);
+		batch->records_size = end;
+	}
+	if (!batch->count)
+		return 0;
+	uint8_t *records = malloc(batch->records_size);
+	if (!records)
+		return -ENOMEM;
+	memcpy(records, j->open, batch->records_size);
+	batch->records = records;
+	*ret_records = records;
+	return 1;
+}
+
+int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret_pos)
+{
+	uint8_t head[4 + BATCH_HEAD_MAX];
+	struct wr w = wr_init(head, sizeof(head));
+
+	wr_u32(&w, batch->count);
+	batch_write_head(&w, batch);
+	assert(!w.failed);
+	struct iovec part = {.iov_base = head, .iov_len = wr_used(&w)};
+	AUTO_LOCK(held, &j->lock);
+	int r = put_frame(j, JOURNAL_SEAL, &part, 1, ret_pos);
+	if (r < 0)
+		return r;
+	open_drop(j, batch->records_size);
+	return 0;
+}
+
+int journal_reopen(struct journal *j, enum journal_kind kind, uint64_t pos, const void *payload,
+		   size_t size)
+{
+	if (kind == JOURNAL_OWN) {
+		struct iovec part = {.iov_base = (void *)(uintptr_t)payload, .iov_len = size};
+		int r = open_reserve(j, size + 4);
+		if (r == 0)
+			open_add(j, pos, &part, 1);
+		return r;
+	}
+	struct rd r = rd_init(payload, size);
+	uint32_t count = rd_u32(&r);
+	struct rd open = rd_init(j->open, j->open_size);
+	for (uint32_t i = 0; i < count; i++)
+		(void)rd_bytes(&open, rd_u32(&open));
+	if (r.failed || open.failed)
+		return MA_ECORRUPT;
+	open_drop(j, (size_t)(open.at - j->open));
+	return 0;
+}
+
+void journal_set_slot(struct journal *j, uint16_t slot)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	j->slot = slot;
+}
+
+void journal_see_seq(struct journal *j, uint64_t seq)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	if (seq > j->last_seq)
+		j->last_seq = seq;
+}
+
+void journal_set_vector(struct journal *j, const struct vector *v)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	vector_copy(&j->vector, v);
+}
+
+uint64_t journal_tail(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->tail;
+}
+
+uint64_t journal_durable(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->durable;
+}
+
+uint64_t journal_bytes(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->tail - j->segments[0].index * j->segment_size;
+}
+
+uint64_t journal_records(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->records;
+}
+
+uint64_t journal_first(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->segments[0].index * j->segment_size + JOURNAL_SEGMENT_HEAD;
+}
+
+int journal_sync(struct journal *j)
+{
+	uint64_t tail;
+	AUTO_CLOSE int fd = -1;
+
+	{
+		AUTO_LOCK(held, &j->lock);
+		if (j->sync_error)
+			return j->sync_error;
+		tail = j->tail;
+		if (j->durable >= tail)
+			return 0;
+		fd = dup(j->segments[j->count - 1].fd);
+		if (fd < 0)
+			return -errno;
+	}
+	int r = fdatasync(fd) < 0 ? -errno : 0;
+	AUTO_LOCK(held, &j->lock);
+	/* After a failed fsync the kernel may have dropped the pages: never promise again. */
+	if (r < 0)
+		j->sync_error = r;
+	else if (tail > j->durable)
+		j->durable = tail;
+	return r;
+}
+
+void journal_reader_done(struct journal_reader *reader)
+{
+	free(reader->buffer);
+	*reader = (struct journal_reader){0};
+}
+
+int journal_read(struct journal *j, struct journal_reader *reader, uint64_t pos,
+		 struct journal_frame *ret)
+{
+	for (;;) {
+		struct segment s;
+		uint64_t tail;
+		AUTO_CLOSE int fd = -1;
+		{
+			AUTO_LOCK(held, &j->lock);
+			struct segment *found = segment_of(j, pos);
+			tail = j->tail;
+			if (pos >= tail)
+				return 0;
+			if (!found)
+				return MA_EGAP;
+			s.salt = found->salt;
+			fd = dup(found->fd); /* a trim may close the segment meanwhile */
+		}
+		if (fd < 0)
+			return -errno;
+		s.fd = fd;
+		uint64_t next = (pos / j->segment_size + 1) * j->segment_size;
+		int r = 0;
+		if (next - pos >= JOURNAL_FRAME_HEAD)
+			r = segment_get(&s, (off_t)(pos % j->segment_size), pos, j->segment_size,
+					reader, ret);
+		if (r < 0)
+			return r;
+		if (r == 1 && ret->kind != JOURNAL_PAD)
+			return 1;
+		if (r == 0 && next - pos >= JOURNAL_FRAME_HEAD)
+			return MA_ECORRUPT;
+		pos = next + JOURNAL_SEGMENT_HEAD;
+	}
+}
+
+int journal_start(struct journal *j, const struct vector *have, uint64_t *ret_pos)
+{
+	AUTO_LOCK(held, &j->lock);
+	uint64_t first = j->segments[0].index * j->segment_size + JOURNAL_SEGMENT_HEAD;
+
+	for (size_t i = j->count; i-- > 0;) {
+		const struct segment *s = &j->segments[i];
+		if (s->open_from >= first && vector_contains(have, &s->start)) {
+			*ret_pos = s->open_from;
+			return 0;
+		}
+	}
+	return MA_EGAP;
+}
+
+void journal_trim(struct journal *j, uint64_t keep, uint64_t need)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	if (need > j->open_from && j->open_size)
+		need = j->open_from;
+	while (j->count > 1) {
+		uint64_t end = (j->segments[0].index + 1) * j->segment_size;
+		bool too_much = (uint64_t)j->count * j->segment_size > j->max_bytes;
+		if (end > need || (end > keep && !too_much))
+			break;
+		char path[4096];
+		segment_path(j->dir, j->segments[0].index, path, sizeof(path));
+		(void)close(j->segments[0].fd);
+		memmove(j->segments, j->segments + 1, sizeof(*j->segments) * (j->count - 1));
+		j->count--;
+		/* One file waits to be the next segment: its blocks are written already, which
+		 * makes fdatasync cheaper, and they are a reserve when the disk is full. */
+		char spare[4096];
+		(void)snprintf(spare, sizeof(spare), "%s/spare", j->dir);
+		if (!j->spare && rename(path, spare) == 0)
+			j->spare = strdup(spare);
+		else
+			(void)unlink(path);
+	}
+}
+
+/* The end of what is whole: the first frame in the last segment that does not check. */
+static int find_tail(struct journal *j)
+{
+	struct journal_reader reader = {0};
+	struct segment *last = &j->segments[j->count - 1];
+	uint64_t base = last->index * j->segment_size;
+	uint64_t pos = base + JOURNAL_SEGMENT_HEAD;
+	struct journal_frame f;
+	int r;
+
+	while ((r = segment_get(last, (off_t)(pos - base), pos, j->segment_size, &reader, &f)) == 1)
+		pos = f.kind == JOURNAL_PAD ? base + j->segment_size : f.next;
+	journal_reader_done(&reader);
+	j->tail = pos;
+	j->open_from = pos;
+	return r;
+}
+
+static int compare_index(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+#define SEGMENTS_MAX 65536
+
+/* Indexes of the segment files that exist, in order. */
+static int list_segments(const char *dir, uint64_t **ret, size_t *ret_count)
+{
+	DIR *d = opendir(dir);
+	AUTO_FREE uint64_t *found = NULL;
+	size_t count = 0;
+	struct dirent *e;
+
+	if (!d)
+		return -errno;
+	while ((e = readdir(d)) && count < SEGMENTS_MAX) {
+		uint64_t index;
+		char end;
+		if (sscanf(e->d_name, "%10" SCNx64 ".se%c", &index, &end) != 2 || end != 'g')
+			continue;
+		uint64_t *grown = realloc(found, sizeof(*found) * (count + 1));
+		if (!grown) {
+			(void)closedir(d);
+			return -ENOMEM;
+		}
+		found = grown;
+		found[count++] = index;
+	}
+	(void)closedir(d);
+	if (count)
+		qsort(found, count, sizeof(*found), compare_index);
+	*ret = take_ptr(found);
+	*ret_count = count;
+	return 0;
+}
+
+/* Opens what is there. A gap or a bad head ends the chain that can be used: what lies before it
+ * is let go of, since recovery needs an unbroken journal up to the tail. */
+static int open_segments(struct journal *j)
+{
+	AUTO_FREE uint64_t *found = NULL;
+	size_t count = 0;
+	int r = list_segments(j->dir, &found, &count);
+
+	if (r == 0 && count) {
+		/* The size was chosen when the journal began; a new setting must not orphan it. */
+		char path[4096];
+		struct stat st;
+		segment_path(j->dir, found[0], path, sizeof(path));
+		if (stat(path, &st) < 0)
+			return -errno;
+		if (st.st_size < JOURNAL_SEGMENT_MIN || st.st_size > JOURNAL_SEGMENT_MAX)
+			return MA_ECORRUPT;
+		j->segment_size = (size_t)st.st_size;
+	}
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct segment s;
+		r = segment_open(j->dir, j->pool, found[i], j->segment_size, &s);
+		if (r == MA_ECORRUPT && i + 1 == count && i > 0) {
+			/* The crash came while the newest segment was being begun. */
+			r = 0;
+			break;
+		}
+		if (r < 0)
+			return r;
+		if (j->count && j->segments[j->count - 1].index + 1 != s.index) {
+			(void)close(s.fd);
+			return MA_EGAP;
+		}
+		r = add_segment(j, &s);
+	}
+	if (r < 0)
+		return r;
+	return j->count ? find_tail(j) : next_segment(j);
+}
+
+static size_t segment_size_for(uint64_t max_bytes)
+{
+	uint64_t size = max_bytes / 8;
+
+	if (size < JOURNAL_SEGMENT_MIN)
+		size = JOURNAL_SEGMENT_MIN;
+	if (size > JOURNAL_SEGMENT_MAX)
+		size = JOURNAL_SEGMENT_MAX;
+	return (size_t)(size & ~UINT64_C(0xFFFFF));
+}
+
+int journal_open(const struct journal_config *config, struct journal **ret, char *error,
+		 size_t size)
+{
+	struct journal *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return -ENOMEM;
+	j->dir = strdup(config->dir);
+	j->pool = config->pool;
+	j->max_bytes = config->max_bytes;
+	j->segment_size = segment_size_for(config->max_bytes);
+	(void)pthread_mutex_init(&j->lock, NULL);
+	(void)pthread_cond_init(&j->room, NULL);
+	int r = j->dir ? dir_make(j->dir, 0700) : -ENOMEM;
+	if (r == 0)
+		r = open_segments(j);
+	if (r < 0) {
+		(void)snprintf(error, size, "cannot open the journal in %s: %s", config->dir,
+			       err_text(r));
+		journal_close(j);
+		return r;
+	}
+	*ret = j;
+	return 0;
+}
+
+void journal_close(struct journal *j)
+{
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->count; i++)
+		(void)close(j->segments[i].fd);
+	free(j->segments);
+	free(j->open);
+	free(j->spare);
+	free(j->dir);
+	(void)pthread_cond_destroy(&j->room);
+	(void)pthread_mutex_destroy(&j->lock);
+	free(j);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The journal of a pool: every change, own or of a peer, in the order in which this node made it.
+ * Owns its directory of segments and the buffer of own records that are not yet in a batch.
+ * Any thread (one lock inside); journal_seal_*() and journal_trim() from the commit thread only.
+ * Invariant: what stands before journal_tail() is whole and is found again after a crash of the
+ * process; what stands before journal_durable() also after a power cut.
+ */
+#ifndef REPLICATION_JOURNAL_H
+#define REPLICATION_JOURNAL_H
+
+#include "replication/batch.h"
+
+#define JOURNAL_FRAME_HEAD   16
+#define JOURNAL_SEGMENT_HEAD 4096
+#define JOURNAL_SEGMENT_MIN  (8u << 20)
+#define JOURNAL_SEGMENT_MAX  (64u << 20)
+#define JOURNAL_INFLIGHT_MAX 64 /* calls between append and done; more wait */
+#define JOURNAL_OPEN_MAX     (16u << 20) /* bytes of records waiting for a batch; more wait */
+
+enum journal_kind {
+	JOURNAL_OWN = 1,     /* one record of this node */
+	JOURNAL_SEAL = 2,    /* u32 count, then a batch head: makes the oldest `count` own a batch */
+	JOURNAL_FOREIGN = 3, /* a whole batch of another origin */
+	JOURNAL_STATE = 4,   /* merged state of one object, from a catch-up by index */
+	JOURNAL_PAD = 5,     /* nothing more in this segment */
+};
+
+struct journal;
+
+struct journal_config {
+	const char *dir;
+	uint64_t pool;
+	uint64_t max_bytes; /* of all segments together; at least two segments are kept */
+};
+
+MUST_CHECK int journal_open(const struct journal_config *config, struct journal **ret, char *error,
+			    size_t size);
+void journal_close(struct journal *j);
+
+/* Between reading the journal (recovery) and its first append: own slot, and the highest sequence
+ * number seen of anybody. The slot must not change while own records wait for their batch. */
+void journal_set_slot(struct journal *j, uint16_t slot);
+void journal_see_seq(struct journal *j, uint64_t seq);
+
+/* An own record between its append and the end of its effect. */
+struct journal_ticket {
+	stamp_t stamp;
+	uint64_t pos;
+	size_t open_offset; /* in the open buffer */
+	uint64_t open_epoch;
+	size_t size;
+	unsigned int index;
+};
+
+/* Gives the record its stamp (and a MAKE its id, a LINK its link id) and appends it.
+ * Waits for room in flight. -ENOSPC: no room for another segment on disk. */
+MUST_CHECK int journal_append(struct journal *j, struct record *record,
+			      struct journal_ticket *ret);
+/* The effect is made. */
+void journal_done(struct journal *j, const struct journal_ticket *ticket);
+/* The effect failed: the record becomes a VOID of the same size. */
+void journal_void(struct journal *j, const struct journal_ticket *ticket,
+		  const struct record *record);
+
+/* A foreign batch or merged state, as it came. */
+MUST_CHECK int journal_append_frame(struct journal *j, enum journal_kind kind, const void *data,
+				    size_t size, uint64_t *ret_pos);
+
+/* True if finished own records wait for a batch. */
+bool journal_open_records(struct journal *j);
+/* Takes finished own records, in order, up to BATCH_RECORDS_SEAL (and at least one): fills slot,
+ * first, last, count, records of `batch`; the caller frees ret_records. 0: none, 1: some. */
+MUST_CHECK int journal_seal_take(struct journal *j, struct batch *batch, uint8_t **ret_records);
+/* Appends the seal for the batch just taken (chain and signature are made). */
+MUST_CHECK int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret_pos);
+/* During recovery: an own record or a seal that was read, to restore the open buffer. */
+MUST_CHECK int journal_reopen(struct journal *j, enum journal_kind kind, uint64_t pos,
+			      const void *payload, size_t size);
+
+uint64_t journal_tail(struct journal *j);
+uint64_t journal_durable(struct journal *j);
+uint64_t journal_bytes(struct journal *j); /* on disk */
+uint64_t journal_records(struct journal *j); /* own records appended since it was opened */
+/* fdatasync(2) of all that stands before the tail at the call. An error is final (EIO). */
+MUST_CHECK int journal_sync(struct journal *j);
+
+/* One frame; payload is borrowed from the reader until the next read. */
+struct journal_frame {
+	enum journal_kind kind;
+	uint64_t pos;
+	uint64_t next; /* position behind it */
+	const uint8_t *payload;
+	size_t size;
+};
+
+struct journal_reader {
+	uint8_t *buffer;
+	size_t capacity;
+};
+
+void journal_reader_done(struct journal_reader *reader);
+/* 1: a frame; 0: the tail; MA_EGAP: `pos` is no longer kept; MA_ECORRUPT. */
+MUST_CHECK int journal_read(struct journal *j, struct journal_reader *reader, uint64_t pos,
+			    struct journal_frame *ret);
+
+/* First position that is kept. */
+uint64_t journal_first(struct journal *j);
+/* Where a reader has to begin to find all batches that `have` does not cover; MA_EGAP if some of
+ * them are no longer kept. */
+MUST_CHECK int journal_start(struct journal *j, const struct vector *have, uint64_t *ret_pos);
+/* The vector to write into the next segments' heads: what is complete before their beginning. */
+void journal_set_vector(struct journal *j, const struct vector *v);
+/* Lets go of segments before `keep`; beyond max_bytes also of later ones, but never of what lies
+ * at or after `need` (not yet in the index). */
+void journal_trim(struct journal *j, uint64_t keep, uint64_t need);
+
+#endif

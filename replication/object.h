@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What a pool knows of one object: names, heads of its facets, where it lies; and a bounded cache.
+ * The cache owns the objects; users hold references between object_get() and object_put().
+ * The cache itself: any thread. An object's fields: under its lock of struct locks (locks.h).
+ * Invariant: a dirty or referenced object is never evicted; clean ones equal their index row.
+ */
+#ifndef REPLICATION_OBJECT_H
+#define REPLICATION_OBJECT_H
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "replication/index.h"
+
+#define OBJECT_CACHE_MAX   32768 /* clean objects kept in memory */
+#define OBJECT_LINKS_MAX   65000 /* as ext4 */
+#define OBJECT_LEAVES_MAX  256
+#define STATE_BUCKETS      256
+#define STATE_HASH_SIZE    16
+
+/* One name of an object. */
+struct link {
+	uint64_t lid;     /* stamp of the record that made the name */
+	uint64_t parent;  /* directory id as in the record: resolve aliases before use */
+	stamp_t stamp;    /* of its last move: the later wins */
+	bool conflict;    /* shown under its conflict name, since another holds the plain one */
+	bool dead;        /* removed; kept so that a concurrent move can be judged */
+	char *name;
+};
+
+/* A content that was written without knowledge of the one that is shown. */
+struct leaf {
+	stamp_t stamp;
+	bool have; /* we hold its bytes, in the branch file of this stamp */
+};
+
+struct xattr_head {
+	char *name;
+	stamp_t stamp;
+};
+
+/* Kept for the dead, so that a concurrent change can bring them back, and for peers. */
+struct object_attrs {
+	uint32_t mode, uid, gid;
+	uint64_t rdev;
+	int64_t mtime_ns;
+	char *target;
+};
+
+struct object {
+	uint64_t id;
+	mode_t type;         /* S_IFMT bits */
+	bool dead;           /* all its links are dead; kept until all members know */
+	bool obsolete;       /* the bytes we hold are of a content that was replaced elsewhere */
+	uint64_t alias_of;   /* directory: it is one with that other, smaller id; 0: no */
+	stamp_t content;     /* what the bytes in the backing file are */
+	stamp_t owner;       /* head of mode, uid, gid */
+	stamp_t times;       /* head of mtime */
+	stamp_t removed;     /* directory: rmdir that found it (or made it) empty */
+	stamp_t removed_seen; /* the place stamp which that rmdir knew */
+	struct link *links;
+	size_t link_count;
+	struct leaf *leaves;
+	size_t leaf_count;
+	struct xattr_head *xattrs;
+	size_t xattr_count;
+	struct object_attrs attrs; /* valid if dead */
+	struct store_handle handle; /* size 0: not in the backing directory */
+
+	/* Of the cache. */
+	unsigned int refs;
+	bool dirty;
+	bool known; /* has a row in the index */
+	uint8_t hash[STATE_HASH_SIZE]; /* as counted in the buckets */
+	uint64_t conflicts;            /* as counted */
+	stamp_t *saved; /* stamps in the index's change table */
+	size_t saved_count;
+	struct object_node *node;
+};
+
+struct object_cache;
+
+MUST_CHECK int object_cache_new(struct index *ix, struct object_cache **ret);
+void object_cache_free(struct object_cache *c);
+
+/* A reference to the object; MA_EUNKNOWN if there is none of this id. Follows aliases. */
+MUST_CHECK int object_get(struct object_cache *c, uint64_t id, struct object **ret);
+/* As object_get, but the very object, alias or not. */
+MUST_CHECK int object_get_raw(struct object_cache *c, uint64_t id, struct object **ret);
+/* A new object, referenced and dirty; -EEXIST if the id is known. */
+MUST_CHECK int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object **ret);
+void object_put(struct object_cache *c, struct object *o);
+void object_dirty(struct object_cache *c, struct object *o);
+
+/* Names, leaves, attributes: arrays of the object, in order of lid, stamp, name. */
+struct link *object_link(struct object *o, uint64_t lid);
+/* The link shown under `name` in `parent` (an id after aliases). NULL: none. */
+struct link *object_link_at(struct object_cache *c, struct object *o, uint64_t parent,
+			    const char *name, size_t name_size);
+MUST_CHECK int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char *name,
+			       size_t name_size, stamp_t stamp, struct link **ret);
+void object_link_remove(struct object *o, uint64_t lid);
+struct leaf *object_leaf(struct object *o, stamp_t stamp);
+MUST_CHECK int object_leaf_add(struct object *o, stamp_t stamp, bool have);
+void object_leaf_remove(struct object *o, stamp_t stamp);
+stamp_t object_xattr(const struct object *o, const char *name, size_t name_size);
+MUST_CHECK int object_xattr_set(struct object *o, const char *name, size_t name_size,
+				stamp_t stamp);
+
+/* The name under which a link is shown: its own, or the conflict name. `ret` takes 256 bytes. */
+void link_shown(const struct link *l, char ret[256]);
+/* NAME.conflict-NODE-STAMP, the suffix kept, cut so that it fits 255 bytes. Pure. */
+void conflict_name(const char *name, stamp_t stamp, char ret[256]);
+
+/* Encoded state: the index row and what a catch-up by index sends (without local fields). */
+#define OBJECT_STATE_MAX (2u << 20)
+MUST_CHECK int object_encode(const struct object *o, uint8_t **ret, size_t *ret_size);
+/* Into a zeroed object of the caller, who ends with object_clear(). MA_ECORRUPT. */
+MUST_CHECK int object_decode(const void *state, size_t size, struct object *ret);
+void object_clear(struct object *o);
+/* Hash of what all nodes must agree on; all zero for dead objects and aliases. */
+void object_hash(const struct object *o, uint8_t ret[STATE_HASH_SIZE]);
+
+/* Flush, first half: with all changes held off. Takes the dirty objects (referenced), encodes
+ * them, counts them into the buckets. Second half: writes them between begin and commit.  */
+struct object_flush;
+MUST_CHECK int object_flush_take(struct object_cache *c, struct object_flush **ret);
+MUST_CHECK int object_flush_write(struct object_cache *c, struct object_flush *f);
+void object_flush_done(struct object_cache *c, struct object_flush *f);
+size_t object_flush_count(const struct object_flush *f);
+
+size_t object_dirty_count(struct object_cache *c);
+/* Hash of the whole state as of the last object_flush_take(). */
+void object_state_hash(struct object_cache *c, uint8_t ret[STATE_HASH_SIZE]);
+/* Buckets, live files and conflicts, to be stored with the index and given back at start. */
+#define OBJECT_SUMMARY_SIZE (STATE_BUCKETS * STATE_HASH_SIZE + 24)
+void object_summary(struct object_cache *c, uint8_t ret[OBJECT_SUMMARY_SIZE]);
+void object_summary_set(struct object_cache *c, const uint8_t summary[OBJECT_SUMMARY_SIZE]);
+void object_counts(struct object_cache *c, uint64_t *ret_files, uint64_t *ret_conflicts);
+
+#endif

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include <uthash.h>
+#include <xxhash.h>
+
+#include "core/auto.h"
+#include "replication/object.h"
+
+/* The cache's own part of an object: hash handle and place in the list of the clean and unused. */
+struct object_node {
+	struct object object;
+	UT_hash_handle hh;
+	struct object_node *prev, *next;
+	bool listed;
+};
+
+struct object_cache {
+	struct index *ix;
+	pthread_mutex_t lock; /* guards all below, and refs, dirty, known, saved of the objects */
+	struct object_node *table;
+	struct object_node *oldest, *newest; /* clean, unreferenced; least recently used first */
+	size_t idle;
+	size_t dirty;
+	uint8_t buckets[STATE_BUCKETS][STATE_HASH_SIZE];
+	uint64_t files;
+	uint64_t conflicts;
+};
+
+struct object_flush {
+	size_t count;
+	struct {
+		struct object *object;
+		uint8_t *state;
+		size_t size;
+		struct store_handle handle;
+		stamp_t *stamps;
+		size_t stamp_count;
+		bool remove;
+	} rows[];
+};
+
+int object_cache_new(struct index *ix, struct object_cache **ret)
+{
+	struct object_cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->ix = ix;
+	(void)pthread_mutex_init(&c->lock, NULL);
+	*ret = c;
+	return 0;
+}
+
+void object_cache_free(struct object_cache *c)
+{
+	struct object_node *n, *next;
+
+	if (!c)
+		return;
+	HASH_ITER(hh, c->table, n, next) {
+		HASH_DEL(c->table, n);
+		object_clear(&n->object);
+		free(n);
+	}
+	(void)pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static void list_remove(struct object_cache *c, struct object_node *n)
+{
+	if (!n->listed)
+		return;
+	*(n->prev ? &n->prev->next : &c->oldest) = n->next;
+	*(n->next ? &n->next->prev : &c->newest) = n->prev;
+	n->prev = n->next = NULL;
+	n->listed = false;
+	c->idle--;
+}
+
+static void list_append(struct object_cache *c, struct object_node *n)
+{
+	n->prev = c->newest;
+	n->next = NULL;
+	*(c->newest ? &c->newest->next : &c->oldest) = n;
+	c->newest = n;
+	n->listed = true;
+	c->idle++;
+}
+
+static void evict(struct object_cache *c)
+{
+	while (c->idle > OBJECT_CACHE_MAX) {
+		struct object_node *n = c->oldest;
+		list_remove(c, n);
+		HASH_DEL(c->table, n);
+		object_clear(&n->object);
+		free(n);
+	}
+}
+
+/* The stamps under which a peer's question "what changed since" must find this object. */
+static size_t stamps_of(const struct object *o, stamp_t *ret)
+{
+	size_t n = 0;
+	const stamp_t single[] = {o->content, o->owner, o->times, o->removed};
+
+	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
+		ret[n++] = single[i];
+	for (size_t i = 0; i < o->link_count; i++)
+		ret[n++] = o->links[i].stamp;
+	for (size_t i = 0; i < o->leaf_count; i++)
+		ret[n++] = o->leaves[i].stamp;
+	for (size_t i = 0; i < o->xattr_count; i++)
+		ret[n++] = o->xattrs[i].stamp;
+	/* Without zeros and doubles; the arrays are short. */
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++) {
+		bool skip = ret[i] == 0;
+		for (size_t k = 0; k < kept && !skip; k++)
+			skip = ret[k] == ret[i];
+		if (!skip)
+			ret[kept++] = ret[i];
+	}
+	return kept;
+}
+
+static int take_stamps(const struct object *o, stamp_t **ret, size_t *ret_count)
+{
+	stamp_t *stamps = malloc(sizeof(*stamps) *
+				 (4 + o->link_count + o->leaf_count + o->xattr_count));
+
+	if (!stamps)
+		return -ENOMEM;
+	*ret_count = stamps_of(o, stamps);
+	*ret = stamps;
+	return 0;
+}
+
+static uint64_t conflicts_of(const struct object *o)
+{
+	uint64_t n = o->dead ? 0 : o->leaf_count;
+
+	for (size_t i = 0; !o->dead && i < o->link_count; i++)
+		n += o->links[i].conflict && !o->links[i].dead;
+	return n;
+}
+
+/* Reads the object from the index. Lock held (SQLite answers from its cache or the page cache). */
+static int load(struct object_cache *c, uint64_t id, struct object_node **ret)
+{
+	AUTO_FREE uint8_t *state = NULL;
+	size_t size;
+	struct store_handle handle;
+	int r = index_get(c->ix, id, &state, &size, &handle);
+
+	if (r < 0)
+		return r;
+	struct object_node *n = calloc(1, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	r = object_decode(state, size, &n->object);
+	if (r == 0 && n->object.id != id)
+		r = MA_ECORRUPT;
+	if (r == 0)
+		r = take_stamps(&n->object, &n->object.saved, &n->object.saved_count);
+	if (r < 0) {
+		object_clear(&n->object);
+		free(n);
+		return r;
+	}
+	n->object.handle = handle;
+	n->object.known = true;
+	n->object.node = n;
+	object_hash(&n->object, n->object.hash);
+	n->object.conflicts = conflicts_of(&n->object);
+	HASH_ADD(hh, c->table, object.id, sizeof(id), n);
+	*ret = n;
+	return 0;
+}
+
+int object_get_raw(struct object_cache *c, uint64_t id, struct object **ret)
+{
+	AUTO_LOCK(held, &c->lock);
+	struct object_node *n;
+
+	HASH_FIND(hh, c->table, &id, sizeof(id), n);
+	if (!n) {
+		int r = load(c, id, &n);
+		if (r < 0)
+			return r;
+	}
+	list_remove(c, n);
+	n->object.refs++;
+	*ret = &n->object;
+	return 0;
+}
+
+int object_get(struct object_cache *c, uint64_t id, struct object **ret)
+{
+	/* Aliases point to smaller ids, so this ends. */
+	for (;;) {
+		struct object *o;
+		int r = object_get_raw(c, id, &o);
+		if (r < 0)
+			return r;
+		if (!o->alias_of) {
+			*ret = o;
+			return 0;
+		}
+		id = o->alias_of;
+		object_put(c, o);
+	}
+}
+
+int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object **ret)
+{
+	AUTO_LOCK(held, &c->lock);
+	struct object_node *n;
+
+	HASH_FIND(hh, c->table, &id, sizeof(id), n);
+	if (n)
+		return -EEXIST;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	n->object.id = id;
+	n->object.type = type & S_IFMT;
+	n->object.refs = 1;
+	n->object.dirty = true;
+	n->object.node = n;
+	c->dirty++;
+	HASH_ADD(hh, c->table, object.id, sizeof(id), n);
+	*ret = &n->object;
+	return 0;
+}
+
+void object_put(struct object_cache *c, struct object *o)
+{
+	if (!o)
+		return;
+	AUTO_LOCK(held, &c->lock);
+	assert(o->refs > 0);
+	if (--o->refs == 0 && !o->dirty) {
+		list_append(c, o->node);
+		evict(c);
+	}
+}
+
+void object_dirty(struct object_cache *c, struct object *o)
+{
+	AUTO_LOCK(held, &c->lock);
+
+	assert(o->refs > 0);
+	if (!o->dirty) {
+		o->dirty = true;
+		c->dirty++;
+	}
+}
+
+struct link *object_link_at(struct object_cache *c, struct object *o, uint64_t parent,
+			    const char *name, size_t name_size)
+{
+	for (size_t i = 0; i < o->link_count; i++) {
+		char shown[256];
+		if (o->links[i].dead)
+			continue;
+		link_shown(&o->links[i], shown);
+		if (strlen(shown) != name_size || memcmp(shown, name, name_size) != 0)
+			continue;
+		if (o->links[i].parent == parent)
+			return &o->links[i];
+		struct object *dir;
+		if (object_get(c, o->links[i].parent, &dir) < 0)
+			continue;
+		bool same = dir->id == parent;
+		object_put(c, dir);
+		if (same)
+			return &o->links[i];
+	}
+	return NULL;
+}
+
+/* Moves the object's hash in the buckets from the old to the new state. Lock held. */
+static void count_hash(struct object_cache *c, struct object *o)
+{
+	uint8_t hash[STATE_HASH_SIZE];
+	uint8_t *bucket = c->buckets[XXH3_64bits(&o->id, sizeof(o->id)) % STATE_BUCKETS];
+	bool was = false;
+	bool is = false;
+
+	object_hash(o, hash);
+	for (size_t i = 0; i < STATE_HASH_SIZE; i++) {
+		was = was || o->hash[i];
+		is = is || hash[i];
+		bucket[i] ^= (uint8_t)(o->hash[i] ^ hash[i]);
+	}
+	c->files += (uint64_t)is - (uint64_t)was;
+	memcpy(o->hash, hash, STATE_HASH_SIZE);
+	c->conflicts += conflicts_of(o) - o->conflicts;
+	o->conflicts = conflicts_of(o);
+}
+
+static int take_row(struct object_cache *c, struct object_flush *f, struct object *o)
+{
+	size_t i = f->count;
+	int r = object_encode(o, &f->rows[i].state, &f->rows[i].size);
+
+	if (r == 0)
+		r = take_stamps(o, &f->rows[i].stamps, &f->rows[i].stamp_count);
+	if (r < 0)
+		return r;
+	f->rows[i].object = o;
+	f->rows[i].handle = o->handle;
+	f->count++;
+	count_hash(c, o);
+	o->refs++;
+	o->dirty = false;
+	c->dirty--;
+	return 0;
+}
+
+int object_flush_take(struct object_cache *c, struct object_flush **ret)
+{
+	AUTO_LOCK(held, &c->lock);
+	struct object_flush *f = calloc(1, sizeof(*f) + c->dirty * sizeof(f->rows[0]));
+	struct object_node *n, *next;
+	int r = 0;
+
+	if (!f)
+		return -ENOMEM;
+	HASH_ITER(hh, c->table, n, next) {
+		if (n->object.dirty && r == 0)
+			r = take_row(c, f, &n->object);
+	}
+	*ret = f;
+	return r;
+}
+
+static int write_row(struct object_cache *c, struct object_flush *f, size_t i)
+{
+	struct object *o = f->rows[i].object;
+	int r = index_put(c->ix, o->id, f->rows[i].state, f->rows[i].size, &f->rows[i].handle);
+
+	for (size_t k = 0; r == 0 && k < o->saved_count; k++) {
+		bool still = false;
+		for (size_t n = 0; n < f->rows[i].stamp_count && !still; n++)
+			still = f->rows[i].stamps[n] == o->saved[k];
+		if (!still)
+			r = index_change_delete(c->ix, o->saved[k]);
+	}
+	for (size_t n = 0; r == 0 && n < f->rows[i].stamp_count; n++) {
+		bool already = false;
+		for (size_t k = 0; k < o->saved_count && !already; k++)
+			already = f->rows[i].stamps[n] == o->saved[k];
+		if (!already)
+			r = index_change_put(c->ix, f->rows[i].stamps[n], o->id);
+	}
+	return r;
+}
+
+int object_flush_write(struct object_cache *c, struct object_flush *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->count; i++)
+		r = write_row(c, f, i);
+	return r;
+}
+
+void object_flush_done(struct object_cache *c, struct object_flush *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		struct object *o = f->rows[i].object;
+		{
+			AUTO_LOCK(held, &c->lock);
+			free(o->saved);
+			o->saved = f->rows[i].stamps;
+			o->saved_count = f->rows[i].stamp_count;
+			o->known = true;
+		}
+		free(f->rows[i].state);
+		object_put(c, o);
+	}
+	free(f);
+}
+
+size_t object_flush_count(const struct object_flush *f)
+{
+	return f->count;
+}
+
+size_t object_dirty_count(struct object_cache *c)
+{
+	AUTO_LOCK(held, &c->lock);
+
+	return c->dirty;
+}
+
+void object_state_hash(struct object_cache *c, uint8_t ret[STATE_HASH_SIZE])
+{
+	AUTO_LOCK(held, &c->lock);
+
+	memset(ret, 0, STATE_HASH_SIZE);
+	for (size_t b = 0; b < STATE_BUCKETS; b++) {
+		for (size_t i = 0; i < STATE_HASH_SIZE; i++)
+			ret[i] ^= c->buckets[b][i];
+	}
+}
+
+void object_summary(struct object_cache *c, uint8_t ret[OBJECT_SUMMARY_SIZE])
+{
+	AUTO_LOCK(held, &c->lock);
+	struct wr w = wr_init(ret, OBJECT_SUMMARY_SIZE);
+
+	wr_bytes(&w, c->buckets, sizeof(c->buckets));
+	wr_u64(&w, c->files);
+	wr_u64(&w, c->conflicts);
+	wr_u64(&w, 0); /* room for one more count */
+	assert(!w.failed);
+}
+
+void object_summary_set(struct object_cache *c, const uint8_t summary[OBJECT_SUMMARY_SIZE])
+{
+	AUTO_LOCK(held, &c->lock);
+	struct rd r = rd_init(summary, OBJECT_SUMMARY_SIZE);
+
+	rd_copy(&r, c->buckets, sizeof(c->buckets));
+	c->files = rd_u64(&r);
+	c->conflicts = rd_u64(&r);
+}
+
+void object_counts(struct object_cache *c, uint64_t *ret_files, uint64_t *ret_conflicts)
+{
+	AUTO_LOCK(held, &c->lock);
+
+	*ret_files = c->files;
+	*ret_conflicts = c->conflicts;
+}

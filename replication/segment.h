@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One file of the journal: a head with a salt, then frames.
+ * The journal owns segments and serialises writes; reads may run beside them.
+ * Any thread under those rules. Errors are -errno or MA_ECORRUPT.
+ * Invariant: a frame counts only with the checksum salted by its segment and position, so that
+ * bytes left over from an earlier life of the file never read as frames.
+ */
+#ifndef REPLICATION_SEGMENT_H
+#define REPLICATION_SEGMENT_H
+
+#include <sys/uio.h>
+
+#include "replication/journal.h"
+
+struct segment {
+	uint64_t index;
+	int fd;
+	uint64_t salt;
+	uint64_t open_from; /* first own record without a batch when the segment began */
+	struct vector start; /* what was complete when it began */
+};
+
+/* Creates the file (or takes over `recycled`, a path, by rename) with `size` bytes reserved. */
+MUST_CHECK int segment_create(const char *dir, uint64_t pool, uint64_t index, size_t size,
+			      const char *recycled, struct segment *ret);
+/* Writes the head anew: open_from and start are known only when the segment is begun. */
+MUST_CHECK int segment_write_head(struct segment *s, uint64_t pool, size_t size);
+/* MA_ECORRUPT for a head that is not of this pool, index and size. */
+MUST_CHECK int segment_open(const char *dir, uint64_t pool, uint64_t index, size_t size,
+			    struct segment *ret);
+void segment_path(const char *dir, uint64_t index, char *ret, size_t ret_size);
+
+/* `pos` is the frame's position in the journal, `offset` the same in the file. */
+MUST_CHECK int segment_put(const struct segment *s, off_t offset, uint64_t pos,
+			   enum journal_kind kind, const struct iovec *parts, int count);
+/* Reads head and payload (payload into *buffer, grown as needed). 1, 0 for no valid frame. */
+MUST_CHECK int segment_get(const struct segment *s, off_t offset, uint64_t pos, size_t segment_size,
+			   struct journal_reader *reader, struct journal_frame *ret);
+
+#endif
