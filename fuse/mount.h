@@ -16,9 +16,9 @@ struct pool;
 struct mount;
 
 struct mount_config {
-	struct pool *pool;  /* borrowed; outlives the mount */
-	const char *name;   /* pool name; source "multiall:NAME", subtype multiall in /proc/mounts */
-	const char *path;   /* mount point, made if missing; a dead mount there is cleaned up first */
+	struct pool *pool; /* borrowed; outlives the mount */
+	const char *name;  /* pool name; source "multiall:NAME", subtype multiall in /proc/mounts */
+	const char *path; /* mount point, made if missing; a dead mount there is cleaned up first */
 };
 
 /* Mounts and serves. `error` says what was tried and what to do. */

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/inval.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+
+struct inval {
+	struct changes *changes;
+	struct inval_sink sink;
+	pthread_t thread;
+	struct log_limit overflow;
+	uint64_t ids[KNOWN_PAGE_IDS];
+};
+
+/* The queue was full. Slow, but what the kernel holds is right again afterwards. */
+static void everything_tell(struct inval *inval)
+{
+	size_t at = 0;
+	size_t count;
+
+	log_limited(&inval->overflow, LOG_LEVEL_WARN,
+		    "mount: more than %u changes of peers wait for the kernel; "
+		    "its caches are dropped as a whole",
+		    CHANGES_MAX);
+	inval->sink.names(inval->sink.arg);
+	while (changes_walk(inval->changes, &at, inval->ids, &count)) {
+		for (size_t i = 0; i < count; i++)
+			inval->sink.inode(inval->sink.arg, inval->ids[i], false);
+	}
+}
+
+static void change_tell(struct inval *inval, const struct change *change)
+{
+	const struct inval_sink *sink = &inval->sink;
+
+	switch (change->kind) {
+	case CHANGE_ATTR:
+	case CHANGE_INODE:
+		sink->inode(sink->arg, change->id, change->kind == CHANGE_ATTR);
+		break;
+	case CHANGE_ENTRY:
+		sink->entry(sink->arg, change->id, change->name);
+		break;
+	case CHANGE_EVERYTHING:
+		everything_tell(inval);
+		break;
+	}
+}
+
+static void *inval_run(void *arg)
+{
+	struct inval *inval = arg;
+	struct change *batch;
+
+	while ((batch = changes_take(inval->changes))) {
+		for (const struct change *c = batch; c; c = c->next)
+			change_tell(inval, c);
+		change_free(batch);
+	}
+	return NULL;
+}
+
+int inval_new(struct changes *changes, const struct inval_sink *sink, struct inval **ret)
+{
+	struct inval *inval = calloc(1, sizeof(*inval));
+	sigset_t all;
+	sigset_t old;
+
+	if (!inval)
+		return -ENOMEM;
+	inval->changes = changes;
+	inval->sink = *sink;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	int code = pthread_create(&inval->thread, NULL, inval_run, inval);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (code) {
+		free(inval);
+		return -code;
+	}
+	*ret = inval;
+	return 0;
+}
+
+void inval_free(struct inval *inval)
+{
+	if (!inval)
+		return;
+	changes_stop(inval->changes);
+	(void)pthread_join(inval->thread, NULL);
+	free(inval);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/io.h"
+
+/* A call that copies may not hold the kernel's lock on the file for long; cp asks again. */
+#define COPY_MAX (16u * POOL_WRITE_MAX)
+
+_Static_assert(SERVER_REQUEST_MAX <= POOL_WRITE_MAX, "a request fits into one pool_write()");
+
+static struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+/* The kernel sees to O_EXCL on what it knows, to O_SYNC by fsync, to O_DIRECT by asking us for
+ * each read; with O_APPEND on the backing file pwrite(2) would ignore its offset. */
+static int flags_for_pool(int flags)
+{
+	return flags & (O_ACCMODE | O_TRUNC | O_EXCL);
+}
+
+/* Pages that the kernel has are right until a peer's change takes them away. */
+static void file_info_fill(struct fuse_file_info *fi, struct handle *handle)
+{
+	fi->fh = (uintptr_t)handle;
+	fi->keep_cache = 1;
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
+{
+	struct mount *mount = mount_of(req);
+	struct pool_caller caller = caller_of(req);
+	uint64_t since = changes_now(mount->changes);
+	struct handle *handle;
+	struct stat st;
+	int fd;
+	int code = pool_create(mount->pool, &caller, parent, name, mode, flags_for_pool(fi->flags),
+			       &st, &fd);
+
+	if (code == 0)
+		code = handle_new(&mount->handles, st.st_ino, fd, &handle);
+	if (code) {
+		answer_code(req, code);
+		return;
+	}
+	struct fuse_entry_param entry;
+
+	entry_fill(mount, &st, &entry);
+	file_info_fill(fi, handle);
+	/* The caller was interrupted: nobody will release it. */
+	if (fuse_reply_create(req, &entry, fi) != 0)
+		handle_close(&mount->handles, handle);
+	changes_settle_entry(mount->changes, since, parent, name);
+	changes_settle_inode(mount->changes, since, st.st_ino);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	struct mount *mount = mount_of(req);
+	struct handle *handle;
+	int fd;
+	int code = pool_open(mount->pool, id, flags_for_pool(fi->flags), &fd);
+
+	if (code == 0)
+		code = handle_new(&mount->handles, id, fd, &handle);
+	if (code == 0 && (fi->flags & WIRE_KILL_PRIV)) {
+		code = priv_kill(mount, id, fd);
+		if (code)
+			handle_close(&mount->handles, handle);
+	}
+	if (code) {
+		answer_code(req, code);
+		return;
+	}
+	file_info_fill(fi, handle);
+	if (fuse_reply_open(req, fi) != 0)
+		handle_close(&mount->handles, handle);
+}
+
+void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	char *data = server_scratch(mount_of(req)->server);
+	ssize_t n = -ENOMEM;
+
+	(void)id;
+	if (size > SERVER_REQUEST_MAX)
+		size = SERVER_REQUEST_MAX;
+	if (data)
+		n = io_pread(handle_of(fi)->fd, data, size, offset);
+	if (n < 0)
+		answer_code(req, (int)n);
+	else
+		(void)fuse_reply_buf(req, data, (size_t)n);
+}
+
+/* An append went elsewhere than the kernel thinks: a peer's append came first. */
+static bool append_strayed(int fd, off_t offset, ssize_t written)
+{
+	struct stat st;
+
+	return fstat(fd, &st) != 0 || st.st_size != offset + written;
+}
+
+void op_write(fuse_req_t req, fuse_ino_t id, const char *data, size_t size, off_t offset,
+	      struct fuse_file_info *fi)
+{
+	struct mount *mount = mount_of(req);
+	int fd = handle_of(fi)->fd;
+	/* Pages of a mapping have their place. */
+	bool append = (fi->flags & O_APPEND) && !fi->writepage;
+	bool strayed = false;
+	ssize_t n = 0;
+
+	if (fi->flags & WIRE_KILL_PRIV)
+		n = priv_kill(mount, id, fd);
+	if (n == 0)
+		n = pool_write(mount->pool, id, fd, data, size, offset, append);
+	if (n < 0) {
+		answer_code(req, (int)n);
+		return;
+	}
+	if (append)
+		strayed = append_strayed(fd, offset, n);
+	(void)fuse_reply_write(req, (size_t)n);
+	/* The kernel has put the bytes into its pages at the wrong offset, now that it is told. */
+	if (strayed)
+		changes_again(mount->changes, id);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
+{
+	(void)id;
+	handle_close(&mount_of(req)->handles, handle_of(fi));
+	answer_code(req, 0);
+}
+
+/* Files and directories. */
+void op_fsync(fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_info *fi)
+{
+	answer_code(req, pool_fsync(mount_of(req)->pool, id, handle_of(fi)->fd, data_only & 1));
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
+		  struct fuse_file_info *fi)
+{
+	answer_code(req, pool_fallocate(mount_of(req)->pool, id, handle_of(fi)->fd, mode, offset,
+					length));
+}
+
+/* The kernel asks only for SEEK_DATA and SEEK_HOLE. */
+void op_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	off_t at = lseek(handle_of(fi)->fd, offset, whence);
+
+	(void)id;
+	if (at < 0)
+		answer_code(req, -errno);
+	else
+		(void)fuse_reply_lseek(req, at);
+}
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t id_in, off_t offset_in,
+			struct fuse_file_info *fi_in, fuse_ino_t id_out, off_t offset_out,
+			struct fuse_file_info *fi_out, size_t length, int flags)
+{
+	struct mount *mount = mount_of(req);
+	char *data = server_scratch(mount->server);
+	size_t done = 0;
+	ssize_t n = data ? 0 : -ENOMEM;
+
+	(void)id_in;
+	(void)flags;
+	if (length > COPY_MAX)
+		length = COPY_MAX;
+	while (n >= 0 && done < length) {
+		size_t part = length - done < POOL_WRITE_MAX ? length - done : POOL_WRITE_MAX;
+
+		n = io_pread(handle_of(fi_in)->fd, data, part, offset_in + (off_t)done);
+		if (n > 0)
+			n = pool_write(mount->pool, id_out, handle_of(fi_out)->fd, data, (size_t)n,
+				       offset_out + (off_t)done, false);
+		if (n == 0)
+			break;
+		if (n > 0)
+			done += (size_t)n;
+	}
+	if (n < 0 && done == 0)
+		answer_code(req, (int)n);
+	else
+		(void)fuse_reply_write(req, done);
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/auto.h"
+#include "core/log.h"
+#include "fuse/ops.h"
+
+/* Room that libfuse keeps for headers in front of a write's data. */
+#define REQUEST_HEAD 4096u
+#define REQUEST_SIZE (SERVER_REQUEST_MAX + REQUEST_HEAD)
+#define STACK_SIZE   (256u << 10)
+
+struct worker {
+	struct server *server;
+	struct worker *next;
+	pthread_t thread;
+	int fd;        /* the answers must leave where the request came in */
+	void *request; /* REQUEST_SIZE */
+	char *scratch; /* SERVER_REQUEST_MAX, made when first needed */
+};
+
+struct server {
+	struct fuse_session *session;
+	int fd;
+	pthread_key_t current; /* the calling thread's worker */
+	struct wire wire;
+	atomic_bool gone;
+	atomic_bool stopping;
+	atomic_uint idle;
+	pthread_mutex_t workers_lock;
+	struct worker *workers; /* running */
+	struct worker *ended;   /* to be joined */
+	atomic_uint count;
+};
+
+static void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->fd >= 0)
+		(void)close(worker->fd);
+	if (worker->request)
+		(void)munmap(worker->request, REQUEST_SIZE);
+	if (worker->scratch)
+		(void)munmap(worker->scratch, SERVER_REQUEST_MAX);
+	free(worker);
+}
+
+/* Memory that costs nothing until it is used, and is given back whole. */
+static void *pages_new(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int worker_new(struct server *server, struct worker **ret)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker)
+		return -ENOMEM;
+	worker->server = server;
+	worker->request = pages_new(REQUEST_SIZE);
+	/* A descriptor of its own: the kernel then keeps a list of requests for each thread. */
+	uint32_t from = (uint32_t)server->fd;
+	worker->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (!worker->request || worker->fd < 0 ||
+	    ioctl(worker->fd, FUSE_DEV_IOC_CLONE, &from) != 0) {
+		int code = worker->request ? -errno : -ENOMEM;
+
+		worker_free(worker);
+		return code;
+	}
+	*ret = worker;
+	return 0;
+}
+
+/* The only place where a thread can be cancelled: here it holds nothing. */
+static ssize_t request_read(int fd, void *buf)
+{
+	int old;
+
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
+	ssize_t n = read(fd, buf, REQUEST_SIZE);
+	int error = errno;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	return n < 0 ? -error : n;
+}
+
+static void request_serve(struct server *server, void *request, size_t size)
+{
+	struct fuse_buf buf = {.mem = request, .size = size};
+
+	if (wire_request(&server->wire, request, size) != 0) {
+		log_error("fuse: the kernel sent a request of %zu bytes that is too short", size);
+		return;
+	}
+	fuse_session_process_buf(server->session, &buf);
+}
+
+static void *worker_run(void *arg);
+
+/* Joins the threads that ended by themselves. */
+static void ended_join(struct worker *ended)
+{
+	while (ended) {
+		struct worker *next = ended->next;
+
+		(void)pthread_join(ended->thread, NULL);
+		worker_free(ended);
+		ended = next;
+	}
+}
+
+/* Signals go to the threads that the main file chose for them, never to these. */
+static int thread_start(struct worker *worker)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	sigset_t old;
+
+	if (pthread_attr_init(&attr) != 0)
+		return -ENOMEM;
+	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	int code = pthread_create(&worker->thread, &attr, worker_run, worker);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	(void)pthread_attr_destroy(&attr);
+	return -code;
+}
+
+static int server_grow(struct server *server)
+{
+	struct worker *worker = NULL;
+	struct worker *ended;
+	int code = worker_new(server, &worker);
+
+	if (code)
+		return code;
+	{
+		AUTO_LOCK(guard, &server->workers_lock);
+		ended = take_ptr(server->ended);
+		code = -EAGAIN;
+		if (!server->stopping && server->count < SERVER_THREADS_MAX)
+			code = thread_start(worker);
+		if (code == 0) {
+			worker->next = server->workers;
+			server->workers = worker;
+			server->count++;
+		}
+	}
+	if (code)
+		worker_free(worker);
+	ended_join(ended);
+	return code;
+}
+
+/* True if the thread is one too many and now stands among the ended. */
+static bool worker_retire(struct worker *worker, bool always)
+{
+	struct server *server = worker->server;
+
+	if (!always && server->idle < SERVER_IDLE_MAX)
+		return false;
+	AUTO_LOCK(guard, &server->workers_lock);
+	if (server->stopping)
+		return true; /* server_stop() joins what stands among the running */
+	struct worker **at = &server->workers;
+	while (*at != worker)
+		at = &(*at)->next;
+	*at = worker->next;
+	worker->next = server->ended;
+	server->ended = worker;
+	server->count--;
+	return true;
+}
+
+static bool read_is_final(struct server *server, ssize_t code)
+{
+	/* ENOENT: the caller was interrupted before its request could be read. */
+	if (code == -EINTR || code == -EAGAIN || code == -ENOENT)
+		return false;
+	if (code != -ENODEV && code != -ECONNABORTED)
+		log_error("fuse: can't read from /dev/fuse: %s", err_text((int)code));
+	server->gone = true;
+	return true;
+}
+
+static void *worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	struct server *server = worker->server;
+	int old;
+
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	(void)pthread_setspecific(server->current, worker);
+	for (;;) {
+		server->idle++;
+		ssize_t n = request_read(worker->fd, worker->request);
+		bool last = atomic_fetch_sub(&server->idle, 1) == 1;
+
+		if (n < 0 && read_is_final(server, n)) {
+			(void)worker_retire(worker, true);
+			return NULL;
+		}
+		if (n < 0)
+			continue;
+		/* A call may take long (fsync): someone must be left to take the next one. */
+		if (last && server->count < SERVER_THREADS_MAX)
+			(void)server_grow(server);
+		request_serve(server, worker->request, (size_t)n);
+		if (server->stopping || worker_retire(worker, false))
+			return NULL;
+	}
+}
+
+/* libfuse answers through this. Notices take wire_notice_x() instead. */
+static ssize_t reply_write(int fd, struct iovec *parts, int count, void *userdata)
+{
+	struct server *server = mount_server(userdata);
+	const struct worker *worker = pthread_getspecific(server->current);
+
+	wire_reply(&server->wire, parts, count);
+	return writev(worker ? worker->fd : fd, parts, count);
+}
+
+static ssize_t request_read_unused(int fd, void *buf, size_t size, void *userdata)
+{
+	(void)userdata;
+	return read(fd, buf, size);
+}
+
+int server_new(int fd, struct server **ret)
+{
+	struct server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return -ENOMEM;
+	server->fd = fd;
+	int code = -pthread_key_create(&server->current, NULL);
+	if (code) {
+		free(server);
+		return code;
+	}
+	if (pthread_mutex_init(&server->workers_lock, NULL) != 0)
+		abort();
+	*ret = server;
+	return 0;
+}
+
+int server_attach(struct server *server, struct fuse_session *session)
+{
+	static const struct fuse_custom_io io = {
+		.writev = reply_write,
+		.read = request_read_unused,
+	};
+	int code = fuse_session_custom_io(session, &io, server->fd);
+
+	if (code == 0)
+		server->session = session;
+	return code > 0 ? -code : code;
+}
+
+int server_start(struct server *server)
+{
+	void *request = pages_new(REQUEST_SIZE);
+	ssize_t n;
+
+	if (!request)
+		return -ENOMEM;
+	do {
+		n = read(server->fd, request, REQUEST_SIZE);
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT));
+	if (n > 0)
+		request_serve(server, request, (size_t)n);
+	int code = n < 0 ? -errno : 0;
+	(void)munmap(request, REQUEST_SIZE);
+	if (code == 0 && fuse_session_exited(server->session))
+		code = -EPROTO; /* libfuse refused the kernel's offer */
+	for (int i = 0; code == 0 && i < 2; i++)
+		code = server_grow(server);
+	return code;
+}
+
+void server_stop(struct server *server)
+{
+	struct worker *running;
+	struct worker *ended;
+	{
+		AUTO_LOCK(guard, &server->workers_lock);
+		server->stopping = true;
+		running = take_ptr(server->workers);
+		ended = take_ptr(server->ended);
+		for (struct worker *w = running; w; w = w->next)
+			(void)pthread_cancel(w->thread);
+	}
+	ended_join(running);
+	ended_join(ended);
+}
+
+void server_free(struct server *server)
+{
+	if (!server)
+		return;
+	(void)pthread_mutex_destroy(&server->workers_lock);
+	(void)pthread_key_delete(server->current);
+	free(server);
+}
+
+bool server_gone(struct server *server)
+{
+	return server->gone;
+}
+
+const struct wire *server_wire(struct server *server)
+{
+	return &server->wire;
+}
+
+char *server_scratch(struct server *server)
+{
+	struct worker *worker = pthread_getspecific(server->current);
+
+	if (!worker)
+		return NULL;
+	if (!worker->scratch)
+		worker->scratch = pages_new(SERVER_REQUEST_MAX);
+	return worker->scratch;
+}

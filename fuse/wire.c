@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/wire.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+
+/* Linux 6.16: every name known to the kernel is looked up again. Newer than Debian 12's headers. */
+#define NOTICE_INC_EPOCH       8
+#define NOTICE_INC_EPOCH_MINOR 44
+
+/* Linux 6.2 and newer: the name is looked up again but stays where it is, so that a working
+ * directory or a mount below it survives. Older kernels ignore the bit and drop the name. */
+#define NOTICE_EXPIRE_ONLY 1
+
+/* setxattr without FUSE_SETXATTR_EXT: size and flags only. */
+#define SHORT_SETXATTR 8
+
+static void init_seen(struct wire *wire, const struct fuse_in_header *head,
+		      const struct fuse_init_in *init)
+{
+	wire->init_unique = head->unique;
+	wire->minor = init->minor;
+	wire->offered = init->flags;
+	if (init->flags & FUSE_INIT_EXT)
+		wire->offered |= (uint64_t)init->flags2 << 32;
+}
+
+/* libfuse 3.14 knows only the short form of the request: gives it that, with the flag moved. */
+static void setxattr_shorten(uint8_t *body, size_t size)
+{
+	struct fuse_setxattr_in in;
+
+	memcpy(&in, body, sizeof(in));
+	if (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID)
+		in.flags |= WIRE_KILL_PRIV;
+	memmove(body + SHORT_SETXATTR, body + sizeof(in), size - sizeof(in));
+	memcpy(body, &in, SHORT_SETXATTR);
+}
+
+static size_t body_size_min(const struct wire *wire, uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_INIT:
+		/* Before 7.36 the request ended before flags2. */
+		return offsetof(struct fuse_init_in, flags2);
+	case FUSE_WRITE:
+		return sizeof(struct fuse_write_in);
+	case FUSE_OPEN:
+		return sizeof(struct fuse_open_in);
+	case FUSE_CREATE:
+		return sizeof(struct fuse_create_in);
+	case FUSE_SETXATTR:
+		return wire->long_setxattr ? sizeof(struct fuse_setxattr_in) : SHORT_SETXATTR;
+	default:
+		return 0;
+	}
+}
+
+int wire_request(struct wire *wire, void *data, size_t size)
+{
+	struct fuse_in_header *head = data;
+
+	if (size < sizeof(*head))
+		return -EPROTO;
+	void *body = head + 1;
+	size_t body_size = size - sizeof(*head);
+
+	if (body_size < body_size_min(wire, head->opcode))
+		return -EPROTO;
+	if (head->opcode == FUSE_WRITE) {
+		struct fuse_write_in *in = body;
+
+		if (in->write_flags & FUSE_WRITE_KILL_SUIDGID)
+			in->flags |= WIRE_KILL_PRIV;
+	} else if (head->opcode == FUSE_OPEN) {
+		struct fuse_open_in *in = body;
+
+		if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+			in->flags |= WIRE_KILL_PRIV;
+	} else if (head->opcode == FUSE_CREATE) {
+		struct fuse_create_in *in = body;
+
+		if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+			in->flags |= WIRE_KILL_PRIV;
+	} else if (head->opcode == FUSE_SETXATTR && wire->long_setxattr) {
+		setxattr_shorten(body, body_size);
+	} else if (head->opcode == FUSE_INIT) {
+		init_seen(wire, head, body);
+	}
+	return 0;
+}
+
+void wire_reply(struct wire *wire, const struct iovec *parts, int count)
+{
+	const struct fuse_out_header *head = parts[0].iov_base;
+
+	if (!wire->init_unique || head->unique != wire->init_unique)
+		return;
+	wire->init_unique = 0;
+	if (head->error || count < 2 || parts[1].iov_len < sizeof(struct fuse_init_out))
+		return;
+	struct fuse_init_out *out = parts[1].iov_base;
+
+	/* Without the first the kernel asks for security.capability before each write. */
+	out->flags |= (uint32_t)wire->offered & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT);
+	wire->long_setxattr = out->flags & FUSE_SETXATTR_EXT;
+}
+
+bool wire_has_epoch(const struct wire *wire)
+{
+	return wire->minor >= NOTICE_INC_EPOCH_MINOR;
+}
+
+static int notice(int fd, int code, struct iovec *parts, int count)
+{
+	struct fuse_out_header head = {.error = code, .len = sizeof(head)};
+
+	parts[0] = (struct iovec){.iov_base = &head, .iov_len = sizeof(head)};
+	for (int i = 1; i < count; i++)
+		head.len += (uint32_t)parts[i].iov_len;
+	return writev(fd, parts, count) < 0 ? -errno : 0;
+}
+
+int wire_notice_inode(int fd, uint64_t id, bool attr_only)
+{
+	struct fuse_notify_inval_inode_out out = {.ino = id, .off = attr_only ? -1 : 0};
+	struct iovec parts[2] = {[1] = {.iov_base = &out, .iov_len = sizeof(out)}};
+
+	return notice(fd, FUSE_NOTIFY_INVAL_INODE, parts, 2);
+}
+
+int wire_notice_entry(int fd, uint64_t parent, const char *name)
+{
+	struct fuse_notify_inval_entry_out out = {
+		.parent = parent,
+		.namelen = (uint32_t)strlen(name),
+		.flags = NOTICE_EXPIRE_ONLY,
+	};
+	struct iovec parts[3] = {
+		[1] = {.iov_base = &out, .iov_len = sizeof(out)},
+		[2] = {.iov_base = (void *)(uintptr_t)name, .iov_len = out.namelen + 1},
+	};
+
+	return notice(fd, FUSE_NOTIFY_INVAL_ENTRY, parts, 3);
+}
+
+int wire_notice_epoch(int fd)
+{
+	struct iovec parts[1];
+
+	return notice(fd, NOTICE_INC_EPOCH, parts, 1);
+}
