@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "status/verbs.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/auto.h"
+#include "core/version.h"
+#include "net/fleet.h"
+#include "status/json.h"
+#include "status/snapshot.h"
+#include "status/verbs_parts.h"
+
+#define WAIT_LOOK_MS     20
+#define WAIT_PROGRESS_MS 1000
+#define WAIT_LIMIT_MAX_S (365u * 86400)
+
+static void on_waiter_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void waiter_end(struct waiter *waiter)
+{
+	struct waiter **at = &waiter->verbs->waiters;
+
+	while (*at && *at != waiter)
+		at = &(*at)->next;
+	if (*at)
+		*at = waiter->next;
+	if (waiter->drop)
+		waiter->drop(waiter->arg);
+	uv_close((uv_handle_t *)&waiter->timer, on_waiter_closed);
+}
+
+static void waiter_look(struct waiter *waiter)
+{
+	bool last = waiter->deadline_ms && clock_boot_ms() >= waiter->deadline_ms;
+
+	if (waiter->look(waiter, last))
+		waiter_end(waiter);
+}
+
+static void on_waiter(uv_timer_t *timer)
+{
+	waiter_look(timer->data);
+}
+
+void verbs_wait(struct verbs *verbs, struct control_request *request, uint64_t limit_ms,
+		uint64_t every_ms, bool (*look)(struct waiter *waiter, bool last), void *arg,
+		void (*drop)(void *arg))
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter || uv_timer_init(loop_uv(verbs->node->loop), &waiter->timer) < 0) {
+		free(waiter);
+		if (drop)
+			drop(arg);
+		control_fail(request, 2, "no memory to wait");
+		return;
+	}
+	waiter->timer.data = waiter;
+	waiter->verbs = verbs;
+	waiter->request = request;
+	waiter->deadline_ms = limit_ms == UINT64_MAX ? 0 : clock_boot_ms() + limit_ms;
+	waiter->said_ms = clock_boot_ms();
+	waiter->look = look;
+	waiter->arg = arg;
+	waiter->drop = drop;
+	waiter->next = verbs->waiters;
+	verbs->waiters = waiter;
+	(void)uv_timer_start(&waiter->timer, on_waiter, every_ms, every_ms);
+	waiter_look(waiter);
+}
+
+const char *verbs_text_optional(struct control_request *request, const char *key)
+{
+	const json_t *value = json_object_get(control_body(request), key);
+
+	if (!value)
+		return "";
+	const char *text = json_string_value(value);
+	if (!text || strlen(text) != json_string_length(value) || strlen(text) > VERBS_NAME_MAX) {
+		control_fail(request, 2, "\"%s\" must be a text of at most %d bytes", key,
+			     VERBS_NAME_MAX);
+		return NULL;
+	}
+	return text;
+}
+
+const char *verbs_text(struct control_request *request, const char *key)
+{
+	const char *text = verbs_text_optional(request, key);
+
+	if (text && !text[0]) {
+		control_fail(request, 2, "\"%s\" is missing in the request", key);
+		return NULL;
+	}
+	return text;
+}
+
+json_t *verbs_say(const char *format, ...)
+{
+	AUTO_FREE char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	return text ? json_pack("{s:o}", "text", json_text(text)) : NULL;
+}
+
+static void verb_status(struct verbs *verbs, struct control_request *request)
+{
+	struct snapshot *snapshot = NULL;
+	json_t *status = NULL;
+
+	if (snapshot_take(verbs->node, &snapshot) == 0)
+		status = status_json(snapshot);
+	snapshot_free(snapshot);
+	if (status)
+		control_done(request, json_pack("{s:o}", "status", status));
+	else
+		control_fail(request, 2, "no memory for the status");
+}
+
+static void verb_version(struct verbs *verbs, struct control_request *request)
+{
+	(void)verbs;
+	control_done(request, json_pack("{s:s}", "version", MULTIALL_VERSION));
+}
+
+static bool look_in_sync(struct waiter *waiter, bool last)
+{
+	struct snapshot *snapshot = NULL;
+	uint64_t now = clock_boot_ms();
+	char why[768] = "no memory to look";
+	char sentence[1024];
+	bool good = false;
+
+	if (snapshot_take(waiter->verbs->node, &snapshot) == 0) {
+		good = snapshot_in_sync(snapshot, why, sizeof(why));
+		snapshot_sentence(snapshot, sentence, sizeof(sentence));
+	}
+	snapshot_free(snapshot);
+	if (good) {
+		control_done(waiter->request,
+			     json_pack("{s:b, s:s}", "in_sync", 1, "text", sentence));
+		return true;
+	}
+	if (last) {
+		control_fail(waiter->request, 1, "not in sync: %s", why);
+		return true;
+	}
+	if (now - waiter->said_ms < WAIT_PROGRESS_MS)
+		return false;
+	waiter->said_ms = now;
+	if (control_progress(waiter->request, why))
+		return false;
+	control_fail(waiter->request, 2, "nobody waits any more");
+	return true;
+}
+
+/* On the loop, by looking again: what it waits for changes there, and nobody is held up. */
+static void verb_wait(struct verbs *verbs, struct control_request *request)
+{
+	int64_t limit_s = json_get_int(control_body(request), "timeout_s", -1);
+
+	if (limit_s > WAIT_LIMIT_MAX_S)
+		limit_s = -1;
+	verbs_wait(verbs, request, limit_s < 0 ? UINT64_MAX : (uint64_t)limit_s * 1000,
+		   WAIT_LOOK_MS, look_in_sync, NULL, NULL);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct verbs *verbs, struct control_request *request);
+	bool needs_fleet;
+} table[] = {
+	{"status", verb_status, false},
+	{"version", verb_version, false},
+	{"wait", verb_wait, false},
+	{"init", verb_init, false},
+	{"join", verb_join, false},
+	{"invite", verb_invite, true},
+	{"leave", verb_leave, true},
+	{"remove", verb_remove, true},
+	{"pool-create", verb_pool_create, true},
+	{"pool-join", verb_pool_join, true},
+	{"pool-leave", verb_pool_leave, true},
+	{"mount", verb_mount, false},
+};
+
+void verbs_handle(void *arg, struct control_request *request)
+{
+	struct verbs *verbs = arg;
+	const char *name = verbs_text(request, "verb");
+	size_t i = 0;
+
+	if (!name)
+		return;
+	while (i < sizeof(table) / sizeof(table[0]) && strcmp(table[i].name, name) != 0)
+		i++;
+	if (i == sizeof(table) / sizeof(table[0]))
+		control_fail(request, 2,
+			     "takeconnector " MULTIALL_VERSION
+			     " does not know the verb \"%s\"; is the command line newer "
+			     "than the daemon that runs? Then restart the daemon.",
+			     name);
+	else if (verbs->node->stopping)
+		control_fail(request, 2, "takeconnector is ending; try again when it has started");
+	else if (table[i].needs_fleet && !fleet_exists(verbs->node->fleet))
+		control_fail(request, 2,
+			     "this node belongs to no fleet yet. Found one with: multiall init; or "
+			     "enter one with the line that multiall invite prints on a member");
+	else
+		table[i].run(verbs, request);
+}
+
+int verbs_new(struct node *node, struct verbs **ret)
+{
+	struct verbs *verbs = calloc(1, sizeof(*verbs));
+
+	if (!verbs)
+		return -ENOMEM;
+	verbs->node = node;
+	*ret = verbs;
+	return 0;
+}
+
+void verbs_free(struct verbs *verbs)
+{
+	if (!verbs)
+		return;
+	while (verbs->waiters) {
+		struct waiter *waiter = verbs->waiters;
+
+		control_fail(waiter->request, 2, "takeconnector is ending");
+		waiter_end(waiter);
+	}
+	free(verbs);
+}

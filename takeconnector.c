@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The daemon, one per node: reads the settings, builds the parts, connects them, runs the loop,
+ * and takes all down in order. The only file that knows every part.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "core/auto.h"
+#include "core/crypto.h"
+#include "core/io.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/places.h"
+#include "core/settings.h"
+#include "core/version.h"
+#include "fuse/mounts.h"
+#include "net/fleet.h"
+#include "net/net.h"
+#include "replication/pools.h"
+#include "status/control.h"
+#include "status/http.h"
+#include "status/node.h"
+#include "status/verbs.h"
+
+#define EXIT_TROUBLE 2
+#define EXIT_RUNNING 3 /* another one runs with this root: cli/start.c knows the number */
+
+struct daemon {
+	struct node node; /* what status and verbs see */
+	struct places places;
+	struct settings settings;
+	struct loop *loop;
+	int lock_fd;
+	uv_signal_t signals[2];
+	struct verbs *verbs;
+	struct control *control;
+	struct http *http;
+};
+
+static const char help[] =
+	"takeconnector - the daemon of MultiAll, one for each node\n"
+	"\n"
+	"usage: takeconnector [--root DIR] [--debug]\n"
+	"\n"
+	"  --root DIR     settings, state, sockets and mounts lie below DIR (also: the "
+	"environment\n"
+	"                 variable MULTIALL_ROOT); several nodes can so live on one machine\n"
+	"  --debug        log more, whatever log_level says\n"
+	"  --foreground   stay in the foreground; it always does\n"
+	"  --version      print the version\n"
+	"  --help         print this\n"
+	"\n"
+	"Settings: /etc/multiall/multiall.conf. It ends in order on SIGTERM and SIGINT.\n"
+	"The command line that speaks to it is multiall(1).\n";
+
+/* ---- the network, which comes with a fleet and goes with it */
+
+static void on_up(void *arg, uint16_t number)
+{
+	const struct daemon *daemon = arg;
+
+	log_info("node %u: connected", (unsigned int)number);
+	pools_node_up(daemon->node.pools, number);
+}
+
+static void on_down(void *arg, uint16_t number)
+{
+	const struct daemon *daemon = arg;
+
+	log_info("node %u: connection lost", (unsigned int)number);
+	pools_node_down(daemon->node.pools, number);
+}
+
+static void on_message(void *arg, uint16_t number, struct net_message *message)
+{
+	const struct daemon *daemon = arg;
+
+	pools_message(daemon->node.pools, number, message);
+}
+
+static void on_writable(void *arg, uint16_t number, enum net_class class)
+{
+	const struct daemon *daemon = arg;
+
+	pools_writable(daemon->node.pools, number, class);
+}
+
+static void on_fleet_changed(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	pools_fleet_changed(daemon->node.pools);
+}
+
+static int start_net(struct node *node, char *error, size_t size)
+{
+	struct daemon *daemon = (struct daemon *)((char *)node - offsetof(struct daemon, node));
+	const struct net_config config = {
+		.loop = node->loop,
+		.fleet = node->fleet,
+		.listen = node->settings->text[SETTING_LISTEN],
+		.events = {.arg = daemon,
+			   .up = on_up,
+			   .down = on_down,
+			   .message = on_message,
+			   .writable = on_writable,
+			   .fleet_changed = on_fleet_changed},
+	};
+	int r = net_new(&config, &node->net, error, size);
+
+	if (r < 0) {
+		node->net = NULL;
+		return r;
+	}
+	pools_set_net(node->pools, node->net);
+	pools_fleet_changed(node->pools);
+	return 0;
+}
+
+static void stop_net(struct node *node)
+{
+	if (!node->net)
+		return;
+	pools_set_net(node->pools, NULL);
+	net_free(take_ptr(node->net));
+}
+
+/* ---- start */
+
+/* One daemon for each root. The lock goes with the process, however it ends. */
+static int take_lock(struct daemon *daemon, char *error, size_t size)
+{
+	const char *path = daemon->places.lock;
+	char pid[16] = "";
+	int r = dir_make(daemon->places.run, 0755);
+
+	if (r < 0)
+		return err_say(error, size, r, "cannot make the directory %s: %s",
+			       daemon->places.run, err_text(r));
+	daemon->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (daemon->lock_fd < 0)
+		return err_say(error, size, -errno, "cannot open %s: %s", path, err_text(-errno));
+	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = io_pread(daemon->lock_fd, pid, sizeof(pid) - 1, 0);
+		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+		return err_say(error, size, -EALREADY,
+			       "another takeconnector (process %s) runs with this root", pid);
+	}
+	int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(daemon->lock_fd, 0) < 0)
+		return err_say(error, size, -errno, "cannot write %s: %s", path, err_text(-errno));
+	r = io_pwrite(daemon->lock_fd, pid, (size_t)length, 0);
+	return r < 0 ? err_say(error, size, r, "cannot write %s: %s", path, err_text(r)) : 0;
+}
+
+static void mount_one(void *arg, const char *name, struct pool *pool)
+{
+	const struct daemon *daemon = arg;
+	char error[512];
+
+	if (mounts_start(daemon->node.mounts, name, pool, error, sizeof(error)) < 0)
+		log_error("pool %s is not mounted: %s", name, error);
+}
+
+static int start_parts(struct daemon *daemon, char *error, size_t size)
+{
+	struct node *node = &daemon->node;
+	int r = dir_make(daemon->places.state, 0700);
+
+	if (r < 0)
+		return err_say(error, size, r, "cannot make the directory %s: %s",
+			       daemon->places.state, err_text(r));
+	r = loop_new(&daemon->loop);
+	if (r < 0)
+		return err_say(error, size, r, "cannot make the event loop: %s", err_text(r));
+	node->loop = daemon->loop;
+	r = fleet_open(daemon->places.fleet, &node->fleet, error, size);
+	if (r < 0)
+		return r;
+	const struct pools_config config = {
+		.state_dir = daemon->places.state,
+		.fleet = node->fleet,
+		.journal_max_bytes = daemon->settings.journal_max,
+	};
+	r = pools_new(&config, &node->pools);
+	if (r == 0)
+		r = mounts_new(daemon->places.pools, &node->mounts);
+	if (r < 0)
+		return err_say(error, size, r, "cannot prepare the pools: %s", err_text(r));
+	if (fleet_exists(node->fleet)) {
+		r = start_net(node, error, size);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A page that can't be had is no reason to serve no files. */
+static void start_page(struct daemon *daemon)
+{
+	const char *listen = daemon->settings.text[SETTING_STATUS_LISTEN];
+
+	if (strcmp(listen, "off") == 0)
+		return;
+	if (http_new(&daemon->node, listen, &daemon->http, daemon->node.page_problem,
+		     sizeof(daemon->node.page_problem)) < 0) {
+		daemon->http = NULL;
+		log_warn("%s", daemon->node.page_problem);
+		return;
+	}
+	log_info("status page: http://%s/", listen);
+}
+
+static int start_pools(struct daemon *daemon, char *error, size_t size)
+{
+	struct node *node = &daemon->node;
+	int open = pools_open_all(node->pools);
+
+	if (open < 0)
+		return err_say(error, size, open, "cannot open the pools below %s: %s",
+			       daemon->places.state, err_text(open));
+	pools_each(node->pools, mount_one, daemon);
+	start_page(daemon);
+	int r = verbs_new(node, &daemon->verbs);
+	if (r < 0)
+		return err_say(error, size, r, "no memory");
+	return control_new(node->loop, daemon->places.control, verbs_handle, daemon->verbs,
+			   &daemon->control, error, size);
+}
+
+static void say_settings(const struct settings *settings)
+{
+	if (settings->passthrough)
+		log_warn("passthrough = on: this version does not do it yet; it runs as if off");
+	if (settings->catchup_rate)
+		log_warn("catchup_rate: this version does not limit catching up yet");
+}
+
+/* ---- run and end */
+
+static void on_job_done(struct node *node)
+{
+	if (node->stopping && node->jobs == 0)
+		loop_stop(node->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *daemon = handle->data;
+
+	log_info("signal %d: ending", number);
+	(void)sd_notify(0, "STOPPING=1");
+	daemon->node.stopping = true;
+	if (daemon->node.jobs)
+		log_info("waiting for a join that is under way (30 s at most)");
+	on_job_done(&daemon->node);
+}
+
+static int watch_signals(struct daemon *daemon)
+{
+	static const int numbers[] = {SIGTERM, SIGINT};
+	int r = 0;
+
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGHUP, SIG_IGN) == SIG_ERR)
+		return -errno;
+	for (size_t i = 0; r == 0 && i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		r = uv_signal_init(loop_uv(daemon->loop), &daemon->signals[i]);
+		daemon->signals[i].data = daemon;
+		if (r == 0)
+			r = uv_signal_start(&daemon->signals[i], on_signal, numbers[i]);
+	}
+	return r;
+}
+
+/* Mounts first, so that nothing new is written; then the pools, which still may send; the network
+ * last. Copes with parts that were never built. */
+static void stop_parts(struct daemon *daemon)
+{
+	struct node *node = &daemon->node;
+
+	control_free(daemon->control);
+	verbs_free(daemon->verbs);
+	http_free(daemon->http);
+	mounts_free(node->mounts);
+	if (node->pools)
+		pools_free(node->pools);
+	if (node->net)
+		net_free(node->net);
+	if (node->fleet)
+		fleet_free(node->fleet);
+	loop_free(daemon->loop);
+	if (daemon->lock_fd >= 0)
+		(void)close(daemon->lock_fd);
+	places_done(&daemon->places);
+}
+
+static int run(struct daemon *daemon, const char *root, bool debug, char *error, size_t size)
+{
+	int r = places_init(root, &daemon->places);
+
+	if (r < 0)
+		return err_say(error, size, r, "--root %s: %s", root ? root : "", err_text(r));
+	r = settings_read(daemon->places.settings, &daemon->settings, error, size);
+	if (r < 0)
+		return r;
+	log_set_level(debug ? LOG_LEVEL_DEBUG : daemon->settings.log_level);
+	daemon->node.places = &daemon->places;
+	daemon->node.settings = &daemon->settings;
+	daemon->node.started_ms = clock_boot_ms();
+	daemon->node.net_start = start_net;
+	daemon->node.net_stop = stop_net;
+	daemon->node.job_done = on_job_done;
+	/* What the mounts make gets the mode that the application asked for. */
+	(void)umask(0);
+	r = take_lock(daemon, error, size);
+	if (r == 0 && crypto_init() < 0)
+		r = err_say(error, size, -EIO, "libsodium cannot be used on this machine");
+	if (r == 0)
+		r = start_parts(daemon, error, size);
+	if (r == 0 && watch_signals(daemon) < 0)
+		r = err_say(error, size, -EIO, "cannot watch for signals");
+	if (r == 0)
+		r = start_pools(daemon, error, size);
+	if (r < 0)
+		return r;
+	say_settings(&daemon->settings);
+	log_info("takeconnector " MULTIALL_VERSION " is ready, control socket %s",
+		 daemon->places.control);
+	(void)sd_notify(0, "READY=1");
+	loop_run(daemon->loop);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"root", required_argument, NULL, 'r'}, {"foreground", no_argument, NULL, 'f'},
+		{"debug", no_argument, NULL, 'd'},      {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},       {0},
+	};
+	struct daemon daemon = {.lock_fd = -1};
+	const char *root = NULL;
+	bool debug = false;
+	char error[1024] = "";
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'r':
+			root = optarg;
+			break;
+		case 'd':
+			debug = true;
+			break;
+		case 'f':
+			break;
+		case 'V':
+			(void)puts("takeconnector " MULTIALL_VERSION);
+			return 0;
+		case 'h':
+			(void)fputs(help, stdout);
+			return 0;
+		default:
+			(void)fputs(help, stderr);
+			return EXIT_TROUBLE;
+		}
+	}
+	if (optind < argc) {
+		log_error("takeconnector takes no arguments: \"%s\"; see --help", argv[optind]);
+		return EXIT_TROUBLE;
+	}
+	int r = run(&daemon, root, debug, error, sizeof(error));
+	if (r < 0)
+		log_error("takeconnector: %s", error[0] ? error : err_text(r));
+	stop_parts(&daemon);
+	if (r == 0)
+		log_info("takeconnector has ended in order");
+	return r == 0 ? 0 : r == -EALREADY ? EXIT_RUNNING : EXIT_TROUBLE;
+}
