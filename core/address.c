@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -79,6 +80,30 @@ int address_socket(const char *host, uint16_t port, struct sockaddr_storage *ret
 		return 0;
 	}
 	return -EINVAL;
+}
+
+int address_unix(const char *path, struct sockaddr_un *ret, int *ret_dir)
+{
+	const char *slash = strrchr(path, '/');
+
+	memset(ret, 0, sizeof(*ret));
+	ret->sun_family = AF_UNIX;
+	*ret_dir = -1;
+	if (strlen(path) < sizeof(ret->sun_path)) {
+		memcpy(ret->sun_path, path, strlen(path) + 1);
+		return 0;
+	}
+	AUTO_FREE char *dir = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+	if (!dir)
+		return slash ? -ENOMEM : -ENAMETOOLONG;
+	AUTO_CLOSE int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d%s", fd, slash);
+	if (n < 0 || (size_t)n >= sizeof(ret->sun_path))
+		return -ENAMETOOLONG;
+	*ret_dir = take_fd(&fd);
+	return 0;
 }
 
 bool address_loopback(const char *host)

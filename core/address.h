@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "core/err.h"
 
@@ -29,6 +30,10 @@ void address_join(const char *host, uint16_t port, char *ret, size_t size);
 /* Numeric host and port as a socket address; -EINVAL for a name. */
 MUST_CHECK int address_socket(const char *host, uint16_t port, struct sockaddr_storage *ret,
 			      socklen_t *ret_size);
+
+/* A unix socket's address. Where the path is longer than the kernel takes, it leads through an open
+ * directory: keep `ret_dir` (else -1) open until bind or connect is done, then close it. */
+MUST_CHECK int address_unix(const char *path, struct sockaddr_un *ret, int *ret_dir);
 
 /* True for 127.0.0.0/8, ::1 and "localhost". */
 bool address_loopback(const char *host);

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
+#include "core/address.h"
 #include "core/auto.h"
 #include "core/log.h"
 
@@ -54,20 +54,26 @@ struct answer {
 /* Beside the path, then renamed over it: so that it exists only once it listens. */
 static int listener_open(const char *path, int *ret_fd)
 {
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	int length = snprintf(name.sun_path, sizeof(name.sun_path), "%s.new", path);
+	struct sockaddr_un name;
+	AUTO_FREE char *beside = NULL;
+	AUTO_CLOSE int dir = -1;
 
-	if (length < 0 || (size_t)length >= sizeof(name.sun_path))
-		return -ENAMETOOLONG;
+	if (asprintf(&beside, "%s.new", path) < 0) {
+		beside = NULL;
+		return -ENOMEM;
+	}
+	int r = address_unix(beside, &name, &dir);
+	if (r < 0)
+		return r;
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	(void)unlink(name.sun_path);
+	(void)unlink(beside);
 	/* The mode of an unbound socket becomes that of its file: no moment with a wider one. */
 	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 ||
-	    chmod(name.sun_path, 0600) < 0 || listen(fd, CONTROL_CLIENTS_MAX) < 0)
+	    chmod(beside, 0600) < 0 || listen(fd, CONTROL_CLIENTS_MAX) < 0)
 		return -errno;
-	if (rename(name.sun_path, path) < 0)
+	if (rename(beside, path) < 0)
 		return -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
@@ -319,12 +325,8 @@ int control_new(struct loop *loop, const char *path, control_handler *handler, v
 	int r = listener_open(path, &fd);
 	if (r < 0) {
 		free(control);
-		return err_say(
-			error, size, r, "cannot listen on the control socket %s: %s%s", path,
-			err_text(r),
-			r == -ENAMETOOLONG
-				? " (a socket's path is at most 107 bytes; use a shorter --root)"
-				: "");
+		return err_say(error, size, r, "cannot listen on the control socket %s: %s", path,
+			       err_text(r));
 	}
 	control->loop = loop;
 	control->handler = handler;

@@ -33,7 +33,7 @@ static json_t *peer_json(const struct snapshot *snapshot, const struct pool_peer
 	ok = ok && set(o, "last_ack_age_s",
 		       real_or_null(peer->last_ack_age_s, peer->last_ack_age_s >= 0));
 	ok = ok && set(o, "held_reason", json_text(peer->held_reason));
-	ok = ok && set(o, "equal", json_boolean(peer->equal));
+	ok = ok && set(o, "in_sync", json_boolean(peer->equal));
 	ok = ok && set(o, "catchup_done_bytes",
 		       moving ? uint_value(peer->catchup_done_bytes) : json_null());
 	ok = ok && set(o, "catchup_total_bytes",
@@ -113,11 +113,13 @@ static json_t *member_json(const struct snapshot_member *member)
 
 static json_t *refused_json(const struct net_counters *counters)
 {
-	return json_pack("{s:I, s:I, s:I, s:I}", "certificate",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "certificate",
 			 (json_int_t)counters->refused_certificate, "frame",
 			 (json_int_t)counters->refused_frame, "token",
 			 (json_int_t)counters->refused_token, "handshake_timeout",
-			 (json_int_t)counters->handshake_timeouts);
+			 (json_int_t)counters->handshake_timeouts, "handshake",
+			 (json_int_t)counters->refused_handshake, "busy",
+			 (json_int_t)counters->refused_busy);
 }
 
 json_t *status_json(const struct snapshot *snapshot)

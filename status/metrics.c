@@ -226,6 +226,8 @@ static void put_node(FILE *out, const struct snapshot *snapshot)
 		{"frame", counters->refused_frame},
 		{"token", counters->refused_token},
 		{"handshake_timeout", counters->handshake_timeouts},
+		{"handshake", counters->refused_handshake},
+		{"busy", counters->refused_busy},
 	};
 	char why[768];
 

@@ -24,9 +24,10 @@
 #define LEAVE_MS          2000 /* for the news that we leave to go out */
 #define LEAVE_LOOK_MS     20
 
-/* The address that others are given: as asked for, else as set, else as found. */
-static int own_address(const struct node *node, const char *given, char *ret, size_t size,
-		       char *error, size_t error_size)
+/* The address that others are given: as asked for, else as set, else as bound to; else, of one that
+ * joins, as the member sees it (":PORT" asks for that), else as found here. */
+static int own_address(const struct node *node, const char *given, bool joins, char *ret,
+		       size_t size, char *error, size_t error_size)
 {
 	const char *listen = node->settings->text[SETTING_LISTEN];
 	const char *set = node->settings->text[SETTING_ADVERTISE];
@@ -50,6 +51,10 @@ static int own_address(const struct node *node, const char *given, char *ret, si
 	/* Bound to one address: that is where others reach us. */
 	if (strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0) {
 		address_join(host, listen_port, ret, size);
+		return 0;
+	}
+	if (joins) {
+		(void)snprintf(ret, size, ":%u", (unsigned int)listen_port);
 		return 0;
 	}
 	if (address_own(host, sizeof(host)) < 0)
@@ -90,7 +95,7 @@ void verb_init(struct verbs *verbs, struct control_request *request)
 			     "found another one, leave it first: multiall leave");
 		return;
 	}
-	if (own_address(node, given, address, sizeof(address), error, sizeof(error)) < 0) {
+	if (own_address(node, given, false, address, sizeof(address), error, sizeof(error)) < 0) {
 		control_fail(request, 2, "%s", error);
 		return;
 	}
@@ -151,6 +156,7 @@ struct join {
 	char address[VERBS_NAME_MAX + 1];
 	char token[VERBS_NAME_MAX + 1];
 	char own[ADDRESS_TEXT_MAX + 16];
+	char name[FLEET_NAME_MAX + 1];
 	int r;
 	char error[512];
 	size_t pool_count;
@@ -170,8 +176,8 @@ static void join_run(uv_work_t *work)
 {
 	struct join *join = work->data;
 
-	join->r = net_join(join->verbs->node->fleet, join->address, join->token, join->own,
-			   join->error, sizeof(join->error));
+	join->r = net_join_as(join->verbs->node->fleet, join->address, join->token, join->name,
+			      join->own, join->error, sizeof(join->error));
 }
 
 /* Enters the pools one after the other. A pool that is not known yet may become so: the node that
@@ -257,9 +263,10 @@ void verb_join(struct verbs *verbs, struct control_request *request)
 	const char *address = verbs_text(request, "address");
 	const char *token = address ? verbs_text(request, "token") : NULL;
 	const char *given = token ? verbs_text_optional(request, "own_address") : NULL;
+	const char *name = given ? verbs_text_optional(request, "name") : NULL;
 	char error[512];
 
-	if (!given)
+	if (!name)
 		return;
 	if (fleet_exists(node->fleet) || verbs->changing) {
 		control_fail(
@@ -274,6 +281,9 @@ void verb_join(struct verbs *verbs, struct control_request *request)
 		return;
 	}
 	(void)snprintf(join->address, sizeof(join->address), "%s", address);
+	host_name(join->name, sizeof(join->name));
+	if (name[0])
+		(void)snprintf(join->name, sizeof(join->name), "%s", name);
 	(void)snprintf(join->token, sizeof(join->token), "%s", token);
 	join->verbs = verbs;
 	join->request = request;
@@ -281,7 +291,10 @@ void verb_join(struct verbs *verbs, struct control_request *request)
 	if (join_pools(join, json_object_get(control_body(request), "pools")) < 0)
 		control_fail(request, 2, "a name of a pool is not valid, or there are more than %d",
 			     FLEET_POOLS_MAX);
-	else if (own_address(node, given, join->own, sizeof(join->own), error, sizeof(error)) < 0)
+	else if (!member_name_valid(join->name) || strlen(name) > FLEET_NAME_MAX)
+		control_fail(request, 2, "\"%s\" cannot be the name of a node", name);
+	else if (own_address(node, given, true, join->own, sizeof(join->own), error,
+			     sizeof(error)) < 0)
 		control_fail(request, 2, "%s", error);
 	else if (uv_queue_work(loop_uv(node->loop), &join->work, join_run, on_joined) < 0)
 		control_fail(request, 2, "no thread to join with");
