@@ -31,7 +31,7 @@ DAEMON_C  := takeconnector.c $(foreach f,$(FOLDERS),$(call sources,$(f)))
 CLI_C     := $(filter-out $(MAINS),$(call sources,cli)) $(call sources,core)
 ALL_C     := $(wildcard *.c $(addsuffix /*.c,$(FOLDERS) cli tests/lib tests/sim tests/fuzz))
 ALL_H     := $(wildcard $(addsuffix /*.h,$(FOLDERS) cli tests/lib tests/sim tests/fuzz))
-TESTS     := $(patsubst %.c,%,$(wildcard $(addsuffix /*_test.c,$(FOLDERS) cli)))
+TESTS     := $(patsubst %.c,%,$(wildcard $(addsuffix /*_test.c,$(FOLDERS) cli tests/lib tests/sim)))
 SIMS      := $(patsubst %.c,%,$(wildcard tests/sim/*_sim.c))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 
