@@ -10,6 +10,23 @@
 /* O_APPEND is not among them: it would make pwrite(2) ignore the offset. */
 #define OPEN_FLAGS (O_ACCMODE | O_TRUNC | O_DIRECTORY | O_DIRECT | O_NOATIME | O_SYNC)
 
+static bool has_content(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISDIR(mode);
+}
+
+/* Symlinks, sockets, FIFOs without a reader and devices fail each in its way: one answer for all.
+ */
+static int open_error(struct store *store, const struct store_handle *object, int error)
+{
+	struct stat st;
+
+	if (error != -ELOOP && error != -ENXIO && error != -EACCES)
+		return error;
+	return store_object_stat(store, object, -1, &st) == 0 && !has_content(st.st_mode) ? -EINVAL
+											  : error;
+}
+
 int store_object_open(struct store *store, const struct store_handle *object, int flags,
 		      int *ret_fd)
 {
@@ -20,10 +37,10 @@ int store_object_open(struct store *store, const struct store_handle *object, in
 			       (flags & OPEN_FLAGS) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, &fd);
 
 	if (r < 0)
-		return r;
+		return open_error(store, object, r);
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+	if (!has_content(st.st_mode))
 		return -EINVAL;
 	*ret_fd = take_fd(&fd);
 	return 0;
