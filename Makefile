@@ -36,7 +36,7 @@ SIMS      := $(patsubst %.c,%,$(wildcard tests/sim/*_sim.c))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 
 # ---- how. Before `make deps` has run there is no pkg-config: then these stay empty.
-LIBS      := fuse3 librsync libssl libcrypto libsodium sqlite3 libmicrohttpd libuv libconfuse \
+LIBS      := fuse3 libssl libcrypto libsodium sqlite3 libmicrohttpd libuv libconfuse \
 	     jansson libzstd libxxhash libsystemd
 CLI_LIBS  := libsodium sqlite3 libuv libconfuse jansson
 HAVE_PC   := $(shell command -v pkg-config)
@@ -50,7 +50,8 @@ CPPFLAGS  := -I. -D_GNU_SOURCE
 CFLAGS    := -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SAN_FLAGS) -pthread
 PC_CFLAGS := $(call pc,--cflags,$(LIBS) cmocka)
 LDFLAGS   := -pie -pthread $(SAN_FLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed
-LDLIBS    := $(call pc,--libs,$(LIBS))
+# librsync has no .pc file
+LDLIBS    := $(call pc,--libs,$(LIBS)) -lrsync -lm
 CLI_LDLIBS := $(call pc,--libs,$(CLI_LIBS))
 TEST_LDLIBS := $(LDLIBS) $(call pc,--libs,cmocka)
 
