@@ -243,10 +243,11 @@ static int load_members(struct fleet *fleet)
 			r = member_verify(record, size, fleet->fleet_key.public);
 		if (r < 0)
 			return r;
-		if (fleet->entries[entry->member.number])
+		uint16_t number = entry->member.number;
+		if (fleet->entries[number])
 			return MA_ECORRUPT;
 		entry->change = ++fleet->change;
-		fleet->entries[entry->member.number] = take_ptr(entry);
+		fleet->entries[number] = take_ptr(entry);
 	}
 	if (r < 0)
 		return r;

@@ -315,10 +315,11 @@ static int adopt_records(struct fleet *fleet, const uint8_t pinned[KEY_PUBLIC_SI
 			result = member_verify(record, size, pinned);
 		if (result < 0)
 			return result;
-		if (fleet->entries[entry->member.number])
+		uint16_t number = entry->member.number;
+		if (fleet->entries[number])
 			return MA_ECORRUPT;
 		entry->change = ++fleet->change;
-		fleet->entries[entry->member.number] = take_ptr(entry);
+		fleet->entries[number] = take_ptr(entry);
 	}
 	if (r.failed || answer->number > FLEET_MEMBERS_MAX)
 		return MA_ECORRUPT;

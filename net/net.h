@@ -52,7 +52,7 @@ struct net_events {
 struct net_config {
 	struct loop *loop;
 	struct fleet *fleet; /* borrowed, outlives the net */
-	const char *listen;  /* "ADDRESS:PORT", "[::]:7447" by default */
+	const char *listen;  /* "ADDRESS:PORT", NULL: "[::]:7447", which takes IPv4 too */
 	struct net_events events;
 };
 
@@ -98,6 +98,8 @@ struct net_counters {
 	uint64_t refused_token;
 	uint64_t handshake_timeouts;
 	uint64_t accepted;
+	uint64_t refused_handshake; /* not TLS, or broken off in the middle of it */
+	uint64_t refused_busy;      /* pushed out: too many connections that were not yet agreed */
 };
 void net_counters(struct net *net, struct net_counters *ret);
 
@@ -106,5 +108,15 @@ void net_counters(struct net *net, struct net_counters *ret);
  */
 MUST_CHECK int net_join(struct fleet *fleet, const char *address, const char *token,
 			const char *own_address, char *error, size_t size);
+/* The same under a name of its own; net_join() takes the host's name. Taken names get the node
+ * number behind them. Without `own_address` (NULL, empty, ":PORT") the member writes down the
+ * address that it sees. */
+MUST_CHECK int net_join_as(struct fleet *fleet, const char *address, const char *token,
+			   const char *own_name, const char *own_address, char *error, size_t size);
+
+/* The port that we listen on, for a `listen` with port 0. */
+uint16_t net_port(struct net *net);
+
+#define NET_UNAGREED_MAX 64 /* accepted connections that have not said hello yet */
 
 #endif
