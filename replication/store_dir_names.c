@@ -109,8 +109,11 @@ int store_name_rename(struct store *store, const struct store_handle *dir, const
 	/* An empty directory may be replaced, and the cache must not keep it alive. */
 	if (!(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)))
 		r = store_handle_at(to.fd, new_name, &gone);
-	if (renameat2(from.fd, name, to.fd, new_name, flags) < 0)
-		return -errno;
+	if (renameat2(from.fd, name, to.fd, new_name, flags) < 0) {
+		/* POSIX lets a file system say either of a directory that is not empty. */
+		bool full = errno == EEXIST && !(flags & RENAME_NOREPLACE);
+		return full ? -ENOTEMPTY : -errno;
+	}
 	if (r == 0 && gone.size > 0)
 		store_fds_drop(store_dir_fds(store), &gone);
 	return 0;

@@ -121,6 +121,8 @@ int store_object_next_data(struct store *store, const struct store_handle *objec
 
 	if (r < 0)
 		return r;
+	if (offset < 0)
+		return -ENXIO; /* Btrfs would begin at 0 */
 	off_t start = lseek(use, offset, SEEK_DATA);
 	if (start < 0)
 		return -errno;

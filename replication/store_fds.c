@@ -245,7 +245,7 @@ int store_fds_dir(struct store_fds *fds, const struct store_handle *dir, struct 
 		return 0;
 	int r = store_fds_open(fds, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd);
 	if (r < 0)
-		return r;
+		return r == -ELOOP ? -ENOTDIR : r; /* a symlink */
 	*ret = entry_add(fds, dir, fd);
 	return 0;
 }
