@@ -246,8 +246,7 @@ static int join_pools(struct join *join, const json_t *names)
 
 	if (json_array_size(names) > FLEET_POOLS_MAX)
 		return -E2BIG;
-	json_array_foreach(names, i, value)
-	{
+	json_array_foreach (names, i, value) {
 		const char *name = json_string_value(value);
 
 		if (!name || !member_name_valid(name))

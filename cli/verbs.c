@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct arg_option options_init[] = {
+	{"name", "NAME", "what this node is called; default: the host's name", false},
+	{"address", "ADDRESS", "where the others reach it; default: found out", false},
+	{0},
+};
+static const struct arg_option options_invite[] = {
+	{"ttl", "TIME", "how long the token is valid: 90s, 30m, 1h, 7d; default 1h", false},
+	{0},
+};
+static const struct arg_option options_join[] = {
+	{"pool", "NAME", "enter and mount this pool at once", true},
+	{"name", "NAME", "what this node is called; default: the host's name", false},
+	{"address", "ADDRESS", "where the others reach it; default: found out", false},
+	{0},
+};
+static const struct arg_option options_force[] = {
+	{"force", NULL, "also if the others do not have all that was written here", false},
+	{0},
+};
+static const struct arg_option options_create[] = {
+	{"adopt", "DIR", "take the tree in DIR into use where it is, without copying it", false},
+	{0},
+};
+static const struct arg_option options_status[] = {
+	{"watch", NULL, "show it again every second", false},
+	{"check", NULL, "exit 1 unless all is mounted and in sync", false},
+	{0},
+};
+static const struct arg_option options_wait[] = {
+	{"timeout", "TIME", "give up after that long: 30, 30s, 5m; default: never", false},
+	{0},
+};
+
+const struct verb verbs[] = {
+	{"init", "", "found a fleet with this node as its first",
+	 "Makes the key of a new fleet and signs this node in as its first member. Done once, on "
+	 "one "
+	 "node; all others enter by multiall invite and multiall join.",
+	 0, 0, options_init, cmd_init},
+	{"invite", "", "print the line that lets one more node in",
+	 "Makes a token that works once and runs out, and prints the one line to run on the new "
+	 "node. "
+	 "The token names the fleet's key, so the new node knows whom it speaks to; it lets "
+	 "nothing "
+	 "but a join through.",
+	 0, 0, options_invite, cmd_invite},
+	{"join", "ADDRESS TOKEN", "enter the fleet that sent the invitation",
+	 "Run the line that multiall invite printed on a member. With --pool the node also enters "
+	 "that pool, mounts it and fills it from the others.",
+	 2, 2, options_join, cmd_join},
+	{"leave", "", "leave the fleet; all files stay",
+	 "Leaves all pools, tells the others, and forgets the fleet. The files stay as plain "
+	 "files, "
+	 "and the answer says where. Refuses while nobody else has all that was written here.",
+	 0, 0, options_force, cmd_leave},
+	{"remove", "NODE", "take another node out of the fleet, for ever",
+	 "For a node that is lost or not trusted any more. Every member refuses its key from then "
+	 "on; "
+	 "it can come back only as a new node, with a new key. NODE is its name or number.",
+	 1, 1, NULL, cmd_remove},
+	{"pool create", "NAME", "make a pool and mount it",
+	 "A pool is a directory that all its nodes share; it is mounted at /pool/NAME. With "
+	 "--adopt an "
+	 "existing tree becomes its content, in place.",
+	 1, 1, options_create, cmd_pool_create},
+	{"pool join", "NAME", "enter a pool that other nodes hold",
+	 "Mounts the pool here; it fills from the nodes that hold it, and can be used meanwhile.",
+	 1, 1, NULL, cmd_pool_join},
+	{"pool leave", "NAME", "leave a pool; its files stay",
+	 "Unmounts the pool and ends this node's part in it. The files stay as plain files, and "
+	 "the "
+	 "answer says where. Refuses while nobody else has all that was written here.",
+	 1, 1, options_force, cmd_pool_leave},
+	{"pool list", "", "list the pools, here and elsewhere in the fleet",
+	 "Those that this node holds, with mount and backing directory, and those that it could "
+	 "join.",
+	 0, 0, NULL, cmd_pool_list},
+	{"status", "", "who is here, what is mounted, what is behind",
+	 "One sentence first, then pools, then what each other node has of them, then the nodes. "
+	 "\"in "
+	 "sync\" stands only where it is proven: equal positions and equal content hash with every "
+	 "connected node that holds the pool.",
+	 0, 0, options_status, cmd_status},
+	{"wait", "", "return once all pools here are in sync",
+	 "Exit 0 once every pool of this node is proven equal with every connected node; 1 if the "
+	 "time is up before.",
+	 0, 0, options_wait, cmd_wait},
+	{"settings", "", "show and check the settings of this node",
+	 "Reads /etc/multiall/multiall.conf as the daemon would, names file and line of an error, "
+	 "and "
+	 "explains every key.",
+	 0, 0, NULL, cmd_settings},
+};
+
+const size_t verbs_count = sizeof(verbs) / sizeof(verbs[0]);
+
+const struct verb *verb_find(const char *const *words, size_t count, size_t *ret_words)
+{
+	char two[64] = "";
+
+	if (count == 0)
+		return NULL;
+	if (count > 1)
+		(void)snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
+	for (size_t i = 0; i < verbs_count; i++) {
+		bool both = strcmp(verbs[i].name, two) == 0;
+
+		if (!both && strcmp(verbs[i].name, words[0]) != 0)
+			continue;
+		*ret_words = both ? 2 : 1;
+		return &verbs[i];
+	}
+	return NULL;
+}
+
+static void put_line(FILE *out, const struct verb *verb)
+{
+	char left[64];
+
+	(void)snprintf(left, sizeof(left), "%s %s", verb->name, verb->synopsis);
+	(void)fprintf(out, "  %-22s %s\n", left, verb->line);
+}
+
+static void put_options(FILE *out, const struct arg_option *options)
+{
+	char left[64];
+
+	for (; options && options->name; options++) {
+		(void)snprintf(left, sizeof(left), "--%s%s%s", options->name,
+			       options->value ? " " : "", options->value ? options->value : "");
+		(void)fprintf(out, "  %-22s %s%s\n", left, options->help,
+			      options->many ? " (any number)" : "");
+	}
+}
+
+void verbs_help(FILE *out)
+{
+	(void)fputs("multiall - servers that share their directories\n"
+		    "\n"
+		    "usage: multiall VERB [ARGUMENTS] [OPTIONS]\n"
+		    "\n",
+		    out);
+	for (size_t i = 0; i < verbs_count; i++)
+		put_line(out, &verbs[i]);
+	(void)fputs("  help [VERB]            explain a verb\n"
+		    "  version                print the version\n"
+		    "\n",
+		    out);
+	put_options(out, cli_common);
+	(void)fputs(
+		"\n"
+		"First steps: multiall init; multiall pool create web; multiall invite; then run\n"
+		"the line it prints, with --pool web behind it, on the second node.\n"
+		"Exit status: 0 done, 1 the answer is no, 2 error. More: man multiall\n",
+		out);
+}
+
+bool verbs_help_group(FILE *out, const char *word)
+{
+	size_t length = strlen(word);
+	bool any = false;
+
+	for (size_t i = 0; i < verbs_count; i++) {
+		if (strncmp(verbs[i].name, word, length) != 0 || verbs[i].name[length] != ' ')
+			continue;
+		if (!any)
+			(void)fprintf(out, "multiall %s is one of:\n\n", word);
+		any = true;
+		put_line(out, &verbs[i]);
+	}
+	return any;
+}
+
+/* The text in lines of at most 80 characters. */
+static void put_wrapped(FILE *out, const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t length = strcspn(text, " ");
+
+		if (column && column + 1 + length > 80) {
+			(void)fputc('\n', out);
+			column = 0;
+		}
+		if (column++)
+			(void)fputc(' ', out);
+		(void)fwrite(text, 1, length, out);
+		column += length;
+		text += length + (text[length] == ' ');
+	}
+	(void)fputc('\n', out);
+}
+
+void verb_help(FILE *out, const struct verb *verb)
+{
+	(void)fprintf(out, "usage: multiall %s%s%s [OPTIONS]\n\n", verb->name,
+		      verb->synopsis[0] ? " " : "", verb->synopsis);
+	put_wrapped(out, verb->about);
+	(void)fputc('\n', out);
+	put_options(out, verb->options);
+	put_options(out, cli_common);
+}
+
+int verb_run(struct cli *cli, const struct verb *verb, struct args *args)
+{
+	if (args->word_count < verb->words_min || args->word_count > verb->words_max) {
+		const char *what =
+			args->word_count < verb->words_min ? "not enough words" : "too many words";
+
+		(void)cli_error(cli, "%s; usage: multiall %s%s%s", what, verb->name,
+				verb->synopsis[0] ? " " : "", verb->synopsis);
+		return CLI_ERROR;
+	}
+	return verb->run(cli, args);
+}
