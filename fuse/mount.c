@@ -26,12 +26,12 @@ static void descriptors_raise(void)
 static void notice_inode(void *arg, uint64_t id, bool attr_only)
 {
 	/* -ENOENT: the kernel has forgotten it. Others only when the mount has gone. */
-	(void)wire_notice_inode(((struct mount *)arg)->fd, id, attr_only);
+	(void)kernel_notice_inode(((struct mount *)arg)->fd, id, attr_only);
 }
 
 static void notice_entry(void *arg, uint64_t parent, const char *name)
 {
-	(void)wire_notice_entry(((struct mount *)arg)->fd, parent, name);
+	(void)kernel_notice_entry(((struct mount *)arg)->fd, parent, name);
 }
 
 static void notice_names(void *arg)
@@ -39,8 +39,8 @@ static void notice_names(void *arg)
 	const struct mount *mount = arg;
 
 	/* Older kernels: the short time for names (REMEMBER_SHORT_S) does it. */
-	if (wire_has_epoch(server_wire(mount->server)))
-		(void)wire_notice_epoch(mount->fd);
+	if (kernel_has_epoch(server_kernel(mount->server)))
+		(void)kernel_notice_epoch(mount->fd);
 }
 
 static void watch_inode(void *arg, uint64_t id, bool attr_only)

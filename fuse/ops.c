@@ -25,12 +25,12 @@ void answer_code(fuse_req_t req, int code)
 	(void)fuse_reply_err(req, err_errno(code));
 }
 
-void entry_fill(struct mount *mount, const struct stat *st, struct fuse_entry_param *ret)
+void answer_fill(struct mount *mount, const struct stat *st, struct fuse_entry_param *ret)
 {
 	*ret = (struct fuse_entry_param){
 		.ino = st->st_ino,
 		.attr = *st,
-		.attr_timeout = attr_seconds(mount),
+		.attr_timeout = mount_attr_seconds(mount),
 		.entry_timeout = mount->entry_s,
 	};
 	changes_known(mount->changes, st->st_ino);
@@ -46,7 +46,7 @@ void answer_entry(fuse_req_t req, uint64_t since, int code, uint64_t parent, con
 		answer_code(req, code);
 		return;
 	}
-	entry_fill(mount, st, &entry);
+	answer_fill(mount, st, &entry);
 	(void)fuse_reply_entry(req, &entry);
 	changes_settle_entry(mount->changes, since, parent, name);
 	changes_settle_inode(mount->changes, since, st->st_ino);
@@ -60,7 +60,7 @@ void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const st
 		answer_code(req, code);
 		return;
 	}
-	(void)fuse_reply_attr(req, st, attr_seconds(mount));
+	(void)fuse_reply_attr(req, st, mount_attr_seconds(mount));
 	changes_settle_inode(mount->changes, since, id);
 }
 
@@ -82,7 +82,7 @@ int priv_kill(struct mount *mount, uint64_t id, int fd)
 	code = pool_setattr(mount->pool, id, fd, &attr, &st);
 	/* The answer to a write carries no attributes. */
 	if (code == 0)
-		(void)wire_notice_inode(mount->fd, id, true);
+		(void)kernel_notice_inode(mount->fd, id, true);
 	return code;
 }
 
@@ -94,7 +94,7 @@ static void want_if_offered(struct fuse_conn_info *conn, unsigned int cap)
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct mount *mount = userdata;
-	bool epoch = wire_has_epoch(server_wire(mount->server));
+	bool epoch = kernel_has_epoch(server_kernel(mount->server));
 
 	mount->entry_s = epoch ? REMEMBER_LONG_S : REMEMBER_SHORT_S;
 	want_if_offered(conn, FUSE_CAP_POSIX_ACL);

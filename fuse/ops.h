@@ -42,7 +42,7 @@ extern const struct fuse_lowlevel_ops mount_ops;
 
 struct server *mount_server(void *userdata);
 
-static inline double attr_seconds(const struct mount *mount)
+static inline double mount_attr_seconds(const struct mount *mount)
 {
 	return changes_exact(mount->changes) ? REMEMBER_LONG_S : REMEMBER_SHORT_S;
 }
@@ -64,7 +64,7 @@ void answer_entry(fuse_req_t req, uint64_t since, int code, uint64_t parent, con
 void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const struct stat *st);
 
 /* Attributes as the kernel is to remember them. Tells that the id is known now. */
-void entry_fill(struct mount *mount, const struct stat *st, struct fuse_entry_param *ret);
+void answer_fill(struct mount *mount, const struct stat *st, struct fuse_entry_param *ret);
 
 /* Clears setuid, setgid and tells the kernel, which keeps the old mode otherwise. */
 MUST_CHECK int priv_kill(struct mount *mount, uint64_t id, int fd);

@@ -103,7 +103,7 @@ static int entry_look(struct listing *l, const struct dirent64 *d, struct fuse_e
 	if (code)
 		return code;
 	if (l->plus)
-		entry_fill(mount, &st, entry);
+		answer_fill(mount, &st, entry);
 	else
 		entry->attr.st_ino = id;
 	return 0;

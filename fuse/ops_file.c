@@ -51,7 +51,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	}
 	struct fuse_entry_param entry;
 
-	entry_fill(mount, &st, &entry);
+	answer_fill(mount, &st, &entry);
 	file_info_fill(fi, handle);
 	/* The caller was interrupted: nobody will release it. */
 	if (fuse_reply_create(req, &entry, fi) != 0)
@@ -69,7 +69,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 
 	if (code == 0)
 		code = handle_new(&mount->handles, id, fd, &handle);
-	if (code == 0 && (fi->flags & WIRE_KILL_PRIV)) {
+	if (code == 0 && (fi->flags & KERNEL_KILL_PRIV)) {
 		code = priv_kill(mount, id, fd);
 		if (code)
 			handle_close(&mount->handles, handle);
@@ -117,7 +117,7 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *data, size_t size, off_
 	bool strayed = false;
 	ssize_t n = 0;
 
-	if (fi->flags & WIRE_KILL_PRIV)
+	if (fi->flags & KERNEL_KILL_PRIV)
 		n = priv_kill(mount, id, fd);
 	if (n == 0)
 		n = pool_write(mount->pool, id, fd, data, size, offset, append);

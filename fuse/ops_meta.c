@@ -99,8 +99,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *va
 {
 	struct mount *mount = mount_of(req);
 	/* An access list is also a mode: who is not in the group does not keep setgid by it. */
-	bool kill = (flags & WIRE_KILL_PRIV) && strcmp(name, ACL_ACCESS) == 0;
-	int code = pool_setxattr(mount->pool, id, name, value, size, flags & ~WIRE_KILL_PRIV);
+	bool kill = (flags & KERNEL_KILL_PRIV) && strcmp(name, ACL_ACCESS) == 0;
+	int code = pool_setxattr(mount->pool, id, name, value, size, flags & ~KERNEL_KILL_PRIV);
 
 	if (code == 0 && kill)
 		code = priv_kill(mount, id, -1);

@@ -35,7 +35,7 @@ struct server {
 	struct fuse_session *session;
 	int fd;
 	pthread_key_t current; /* the calling thread's worker */
-	struct wire wire;
+	struct kernel kernel;
 	atomic_bool gone;
 	atomic_bool stopping;
 	atomic_uint idle;
@@ -104,7 +104,7 @@ static void request_serve(struct server *server, void *request, size_t size)
 {
 	struct fuse_buf buf = {.mem = request, .size = size};
 
-	if (wire_request(&server->wire, request, size) != 0) {
+	if (kernel_request(&server->kernel, request, size) != 0) {
 		log_error("fuse: the kernel sent a request of %zu bytes that is too short", size);
 		return;
 	}
@@ -228,13 +228,13 @@ static void *worker_run(void *arg)
 	}
 }
 
-/* libfuse answers through this. Notices take wire_notice_x() instead. */
+/* libfuse answers through this. Notices take kernel_notice_x() instead. */
 static ssize_t reply_write(int fd, struct iovec *parts, int count, void *userdata)
 {
 	struct server *server = mount_server(userdata);
 	const struct worker *worker = pthread_getspecific(server->current);
 
-	wire_reply(&server->wire, parts, count);
+	kernel_reply(&server->kernel, parts, count);
 	return writev(worker ? worker->fd : fd, parts, count);
 }
 
@@ -326,9 +326,9 @@ bool server_gone(struct server *server)
 	return server->gone;
 }
 
-const struct wire *server_wire(struct server *server)
+const struct kernel *server_kernel(struct server *server)
 {
-	return &server->wire;
+	return &server->kernel;
 }
 
 char *server_scratch(struct server *server)

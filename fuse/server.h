@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
-#include "fuse/wire.h"
+#include "fuse/kernel.h"
 
 struct fuse_session;
 struct server;
@@ -39,7 +39,7 @@ void server_free(struct server *server);
 bool server_gone(struct server *server);
 
 /* What the kernel offered. After server_start(). */
-const struct wire *server_wire(struct server *server);
+const struct kernel *server_kernel(struct server *server);
 
 /* A buffer of SERVER_REQUEST_MAX bytes for the calling thread's request; NULL: no memory. */
 char *server_scratch(struct server *server);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fuse/wire.h"
+#include "fuse/kernel.h"
 
 #include <errno.h>
 #include <linux/fuse.h>
@@ -16,14 +16,14 @@
 /* setxattr without FUSE_SETXATTR_EXT: size and flags only. */
 #define SHORT_SETXATTR 8
 
-static void init_seen(struct wire *wire, const struct fuse_in_header *head,
+static void init_seen(struct kernel *kernel, const struct fuse_in_header *head,
 		      const struct fuse_init_in *init)
 {
-	wire->init_unique = head->unique;
-	wire->minor = init->minor;
-	wire->offered = init->flags;
+	kernel->init_unique = head->unique;
+	kernel->minor = init->minor;
+	kernel->offered = init->flags;
 	if (init->flags & FUSE_INIT_EXT)
-		wire->offered |= (uint64_t)init->flags2 << 32;
+		kernel->offered |= (uint64_t)init->flags2 << 32;
 }
 
 /* libfuse 3.14 knows only the short form of the request: gives it that, with the flag moved. */
@@ -33,12 +33,12 @@ static void setxattr_shorten(uint8_t *body, size_t size)
 
 	memcpy(&in, body, sizeof(in));
 	if (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID)
-		in.flags |= WIRE_KILL_PRIV;
+		in.flags |= KERNEL_KILL_PRIV;
 	memmove(body + SHORT_SETXATTR, body + sizeof(in), size - sizeof(in));
 	memcpy(body, &in, SHORT_SETXATTR);
 }
 
-static size_t body_size_min(const struct wire *wire, uint32_t opcode)
+static size_t body_size_min(const struct kernel *kernel, uint32_t opcode)
 {
 	switch (opcode) {
 	case FUSE_INIT:
@@ -51,13 +51,13 @@ static size_t body_size_min(const struct wire *wire, uint32_t opcode)
 	case FUSE_CREATE:
 		return sizeof(struct fuse_create_in);
 	case FUSE_SETXATTR:
-		return wire->long_setxattr ? sizeof(struct fuse_setxattr_in) : SHORT_SETXATTR;
+		return kernel->long_setxattr ? sizeof(struct fuse_setxattr_in) : SHORT_SETXATTR;
 	default:
 		return 0;
 	}
 }
 
-int wire_request(struct wire *wire, void *data, size_t size)
+int kernel_request(struct kernel *kernel, void *data, size_t size)
 {
 	struct fuse_in_header *head = data;
 
@@ -66,50 +66,50 @@ int wire_request(struct wire *wire, void *data, size_t size)
 	void *body = head + 1;
 	size_t body_size = size - sizeof(*head);
 
-	if (body_size < body_size_min(wire, head->opcode))
+	if (body_size < body_size_min(kernel, head->opcode))
 		return -EPROTO;
 	if (head->opcode == FUSE_WRITE) {
 		struct fuse_write_in *in = body;
 
 		if (in->write_flags & FUSE_WRITE_KILL_SUIDGID)
-			in->flags |= WIRE_KILL_PRIV;
+			in->flags |= KERNEL_KILL_PRIV;
 	} else if (head->opcode == FUSE_OPEN) {
 		struct fuse_open_in *in = body;
 
 		if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
-			in->flags |= WIRE_KILL_PRIV;
+			in->flags |= KERNEL_KILL_PRIV;
 	} else if (head->opcode == FUSE_CREATE) {
 		struct fuse_create_in *in = body;
 
 		if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
-			in->flags |= WIRE_KILL_PRIV;
-	} else if (head->opcode == FUSE_SETXATTR && wire->long_setxattr) {
+			in->flags |= KERNEL_KILL_PRIV;
+	} else if (head->opcode == FUSE_SETXATTR && kernel->long_setxattr) {
 		setxattr_shorten(body, body_size);
 	} else if (head->opcode == FUSE_INIT) {
-		init_seen(wire, head, body);
+		init_seen(kernel, head, body);
 	}
 	return 0;
 }
 
-void wire_reply(struct wire *wire, const struct iovec *parts, int count)
+void kernel_reply(struct kernel *kernel, const struct iovec *parts, int count)
 {
 	const struct fuse_out_header *head = parts[0].iov_base;
 
-	if (!wire->init_unique || head->unique != wire->init_unique)
+	if (!kernel->init_unique || head->unique != kernel->init_unique)
 		return;
-	wire->init_unique = 0;
+	kernel->init_unique = 0;
 	if (head->error || count < 2 || parts[1].iov_len < sizeof(struct fuse_init_out))
 		return;
 	struct fuse_init_out *out = parts[1].iov_base;
 
 	/* Without the first the kernel asks for security.capability before each write. */
-	out->flags |= (uint32_t)wire->offered & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT);
-	wire->long_setxattr = out->flags & FUSE_SETXATTR_EXT;
+	out->flags |= (uint32_t)kernel->offered & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT);
+	kernel->long_setxattr = out->flags & FUSE_SETXATTR_EXT;
 }
 
-bool wire_has_epoch(const struct wire *wire)
+bool kernel_has_epoch(const struct kernel *kernel)
 {
-	return wire->minor >= NOTICE_INC_EPOCH_MINOR;
+	return kernel->minor >= NOTICE_INC_EPOCH_MINOR;
 }
 
 static int notice(int fd, int code, struct iovec *parts, int count)
@@ -122,7 +122,7 @@ static int notice(int fd, int code, struct iovec *parts, int count)
 	return writev(fd, parts, count) < 0 ? -errno : 0;
 }
 
-int wire_notice_inode(int fd, uint64_t id, bool attr_only)
+int kernel_notice_inode(int fd, uint64_t id, bool attr_only)
 {
 	struct fuse_notify_inval_inode_out out = {.ino = id, .off = attr_only ? -1 : 0};
 	struct iovec parts[2] = {[1] = {.iov_base = &out, .iov_len = sizeof(out)}};
@@ -130,7 +130,7 @@ int wire_notice_inode(int fd, uint64_t id, bool attr_only)
 	return notice(fd, FUSE_NOTIFY_INVAL_INODE, parts, 2);
 }
 
-int wire_notice_entry(int fd, uint64_t parent, const char *name)
+int kernel_notice_entry(int fd, uint64_t parent, const char *name)
 {
 	struct fuse_notify_inval_entry_out out = {
 		.parent = parent,
@@ -145,7 +145,7 @@ int wire_notice_entry(int fd, uint64_t parent, const char *name)
 	return notice(fd, FUSE_NOTIFY_INVAL_ENTRY, parts, 3);
 }
 
-int wire_notice_epoch(int fd)
+int kernel_notice_epoch(int fd)
 {
 	struct iovec parts[1];
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What libfuse 3.14 leaves out of the kernel's protocol: flags of requests, bits of INIT, notices.
  * Owns nothing; works on buffers and descriptors of the server.
- * wire_request() and wire_reply() from the thread that has the request; notices from any thread.
- * Invariant: libfuse sees only what it understands; the kernel sees only what it offered.
+ * kernel_request() and kernel_reply() from the thread that has the request; notices from any
+ * thread. Invariant: libfuse sees only what it understands; the kernel sees only what it offered.
  */
-#ifndef FUSE_WIRE_H
-#define FUSE_WIRE_H
+#ifndef FUSE_KERNEL_H
+#define FUSE_KERNEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,9 +17,9 @@
 
 /* In fuse_file_info.flags of write, open and create, and in the flags of setxattr: the caller has
  * no right to keep setuid and setgid. A bit that open(2) does not use. */
-#define WIRE_KILL_PRIV (1 << 30)
+#define KERNEL_KILL_PRIV (1 << 30)
 
-struct wire {
+struct kernel {
 	uint64_t init_unique; /* the INIT request under way; 0: none */
 	uint64_t offered;     /* INIT flags of the kernel */
 	uint32_t minor;       /* protocol of the kernel */
@@ -27,18 +27,18 @@ struct wire {
 };
 
 /* Before libfuse gets it: moves what it ignores to where it looks. -EPROTO if too short. */
-MUST_CHECK int wire_request(struct wire *wire, void *data, size_t size);
+MUST_CHECK int kernel_request(struct kernel *kernel, void *data, size_t size);
 
 /* Before the kernel gets it: completes the answer to INIT. */
-void wire_reply(struct wire *wire, const struct iovec *parts, int count);
+void kernel_reply(struct kernel *kernel, const struct iovec *parts, int count);
 
 /* The kernel can forget all names at once (Linux 6.16). */
-bool wire_has_epoch(const struct wire *wire);
+bool kernel_has_epoch(const struct kernel *kernel);
 
 /* Notices to the kernel; -ENOENT if it knows no such thing. They can wait for requests under way:
  * never from a thread that serves requests, but for `attr_only`, which waits for nothing. */
-int wire_notice_inode(int fd, uint64_t id, bool attr_only);
-int wire_notice_entry(int fd, uint64_t parent, const char *name);
-int wire_notice_epoch(int fd);
+int kernel_notice_inode(int fd, uint64_t id, bool attr_only);
+int kernel_notice_entry(int fd, uint64_t parent, const char *name);
+int kernel_notice_epoch(int fd);
 
 #endif
