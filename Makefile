@@ -79,6 +79,8 @@ $(B)/%.o: %.c $(B)/FLAGS
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PC_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/FLAGS: FORCE
+	@command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && pkg-config --exists $(LIBS) || \
+		{ echo 'Something to build with is missing; as root: make deps'; exit 1; }
 	$(Q)mkdir -p $(@D)
 	$(Q)printf '%s\n' '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS) $(PC_CFLAGS))' >$@.new; \
 		cmp -s $@ $@.new && rm $@.new || mv $@.new $@
