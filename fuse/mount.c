@@ -56,9 +56,11 @@ static void watch_entry(void *arg, uint64_t parent, const char *name)
 /* Whatever of it there is; the mount point is free and the threads are gone when it returns. */
 static void mount_end(struct mount *mount, bool mounted)
 {
+	static const struct pool_watch nobody = {0};
+
 	/* First the thread that may wait for requests under way, then those that serve them. */
 	if (mount->inval) {
-		pool_set_watch(mount->pool, NULL);
+		pool_set_watch(mount->pool, &nobody);
 		inval_free(mount->inval);
 	}
 	if (mounted)
