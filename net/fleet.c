@@ -182,6 +182,22 @@ static int own_record(struct fleet *fleet, struct member *ret)
 	return ret->state == MEMBER_ACTIVE ? 0 : MA_EREFUSED;
 }
 
+int fleet_address_set(struct fleet *fleet, const char *address)
+{
+	struct member own;
+	AUTO_LOCK(held, &fleet->lock);
+	int r = own_record(fleet, &own);
+
+	if (r < 0)
+		return r;
+	if (!member_address_valid(address))
+		return -EINVAL;
+	if (strcmp(own.addresses[0], address) == 0)
+		return 0;
+	(void)strcpy(own.addresses[0], address);
+	return fleet_state_put(fleet, &own);
+}
+
 int fleet_pool_add(struct fleet *fleet, uint64_t id, const char *name)
 {
 	struct member own;

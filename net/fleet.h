@@ -61,6 +61,9 @@ MUST_CHECK int fleet_member_by_name(struct fleet *fleet, const char *name, struc
 /* Copies up to `max` members of every state, in order of number; returns how many there are. */
 size_t fleet_members(struct fleet *fleet, struct member *ret, size_t max);
 
+/* Others will reach this node at `address` from now on; nothing happens if it is the old one. */
+MUST_CHECK int fleet_address_set(struct fleet *fleet, const char *address);
+
 /* This node enters or leaves a pool: changes, signs and stores our own record. */
 MUST_CHECK int fleet_pool_add(struct fleet *fleet, uint64_t id, const char *name);
 MUST_CHECK int fleet_pool_remove(struct fleet *fleet, uint64_t id);

@@ -24,6 +24,7 @@ struct join {
 	struct wire *wire;
 	int fd;
 	uint64_t until_ms;
+	uint8_t input[16384]; /* borrowed by the wire */
 };
 
 /* Any fleet may stand at the other end for now: its proof comes inside. */
@@ -125,7 +126,6 @@ static int send_output(struct join *join)
 /* The next message; it must be of this type. The caller frees. */
 static int next_message(struct join *join, uint16_t type, struct net_message **ret)
 {
-	uint8_t buffer[16384];
 	AUTO_FREE struct net_message *message = NULL;
 	bool skippable;
 	int r = wire_next(join->wire, &message, &skippable);
@@ -140,12 +140,12 @@ static int next_message(struct join *join, uint16_t type, struct net_message **r
 		r = wait_for(join->fd, POLLIN, join->until_ms);
 		if (r < 0)
 			break;
-		ssize_t n = recv(join->fd, buffer, sizeof(buffer), 0);
+		ssize_t n = recv(join->fd, join->input, sizeof(join->input), 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -ECONNRESET;
-		wire_feed(join->wire, buffer, (size_t)n);
+		wire_feed(join->wire, join->input, (size_t)n);
 		r = wire_next(join->wire, &message, &skippable);
 	}
 	if (r < 0)

@@ -56,7 +56,7 @@ static void choose_address(const struct link *link, const char *asked, char *ret
 			host[0] = '\0';
 	}
 	if (!host[0] || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
-		link_host(link, host, sizeof(host));
+		(void)snprintf(host, sizeof(host), "%s", link->host);
 	address_join(host, port, ret, size);
 }
 
@@ -94,12 +94,9 @@ void join_message(struct net *net, struct link *link, const struct net_message *
 	if (r == 0) {
 		net_fleet_check(net); /* the others know it before it knocks at their doors */
 	} else {
-		char from[80];
-
 		net->counters.refused_token += r == -ENOKEY || r == -EKEYEXPIRED;
-		link_address(link, from, sizeof(from));
 		log_limited(&net->limit_token, LOG_LEVEL_WARN, "net: join from %s refused: %s",
-			    from, answer.text);
+			    link->address, answer.text);
 	}
 	size_t room = MESSAGE_SMALL_MAX + answer.records_size;
 	AUTO_FREE uint8_t *body = malloc(room);

@@ -261,7 +261,7 @@ static void on_timer(uv_timer_t *timer)
 		break;
 	case LINK_SHAKING:
 	case LINK_GREETING:
-		link_end(link, -ETIMEDOUT, "no handshake within 10 s");
+		link_end(link, -ETIMEDOUT, "no handshake in time");
 		break;
 	case LINK_UP:
 		up_tick(link, uv_now(link->owner->loop));
@@ -277,7 +277,7 @@ static void on_credit(struct link *link, const struct net_message *message)
 	struct credit credit;
 
 	if (credit_decode(message->body, message->size, &credit) < 0) {
-		link_end(link, MA_ECORRUPT, "a malformed message");
+		link_part(link, GOODBYE_PROTOCOL, "a malformed message");
 		return;
 	}
 	for (size_t c = 0; c < NET_CLASSES; c++) {
@@ -317,6 +317,17 @@ static const char *why(const struct link *link, int code)
 	return "not a message of this protocol";
 }
 
+static void fault(struct link *link, int code)
+{
+	const char *reason = why(link, code);
+
+	/* The other side should know, or it would be back at once. */
+	if (link->phase == LINK_UP && (code == MA_ECORRUPT || code == MA_ELIMIT))
+		link_part(link, GOODBYE_PROTOCOL, reason);
+	else
+		link_end(link, code, reason);
+}
+
 static void receive(struct link *link, const uint8_t *data, size_t size)
 {
 	wire_feed(link->wire, data, size);
@@ -334,7 +345,7 @@ static void receive(struct link *link, const uint8_t *data, size_t size)
 			return;
 		}
 		if (r < 0) {
-			link_end(link, r, why(link, r));
+			fault(link, r);
 			return;
 		}
 		if (r == 0)
@@ -436,10 +447,33 @@ static int link_new(struct link_owner *owner, bool dialed, struct link **ret)
 	return 0;
 }
 
+/* Now, for it can't be asked any more when the other end has gone. */
+static void note_address(struct link *link)
+{
+	struct sockaddr_storage from = {0};
+	int length = sizeof(from);
+	uint16_t port;
+
+	if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &length) < 0)
+		return;
+	if (from.ss_family == AF_INET) {
+		port = ((struct sockaddr_in *)&from)->sin_port;
+		(void)uv_ip4_name((struct sockaddr_in *)&from, link->host, sizeof(link->host));
+	} else {
+		port = ((struct sockaddr_in6 *)&from)->sin6_port;
+		(void)uv_ip6_name((struct sockaddr_in6 *)&from, link->host, sizeof(link->host));
+	}
+	/* A listener on [::] shows IPv4 so. */
+	if (strncmp(link->host, "::ffff:", 7) == 0 && strchr(link->host, '.'))
+		memmove(link->host, link->host + 7, strlen(link->host + 7) + 1);
+	address_join(link->host, ntohs(port), link->address, sizeof(link->address));
+}
+
 static void start(struct link *link)
 {
+	note_address(link);
 	link->phase = LINK_SHAKING;
-	timer_set(link, LINK_HANDSHAKE_MS);
+	timer_set(link, link->owner->handshake_ms);
 	socket_setup(link);
 	int r = uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read);
 	if (r < 0)
@@ -539,6 +573,18 @@ void link_end(struct link *link, int code, const char *reason)
 	link->owner->ended(link->owner->arg, link, phase, code, reason);
 }
 
+void link_part(struct link *link, enum goodbye_code code, const char *text)
+{
+	struct goodbye goodbye = {.code = (uint16_t)code};
+	uint8_t body[MESSAGE_SMALL_MAX];
+	struct wr w = wr_init(body, sizeof(body));
+
+	(void)snprintf(goodbye.text, sizeof(goodbye.text), "%s", text);
+	goodbye_encode(&goodbye, &w);
+	link_say(link, MESSAGE_GOODBYE, body, wr_used(&w));
+	link_end(link, goodbye_error(goodbye.code), text);
+}
+
 void link_kill(struct link *link)
 {
 	if (link->phase != LINK_CLOSING) {
@@ -546,34 +592,4 @@ void link_kill(struct link *link)
 		link->owner->lingering++;
 	}
 	close_handles(link);
-}
-
-void link_host(const struct link *link, char *ret, size_t size)
-{
-	struct sockaddr_storage from = {0};
-	int length = sizeof(from);
-
-	ret[0] = '\0';
-	if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &length) < 0)
-		return;
-	if (from.ss_family == AF_INET)
-		(void)uv_ip4_name((struct sockaddr_in *)&from, ret, size);
-	else
-		(void)uv_ip6_name((struct sockaddr_in6 *)&from, ret, size);
-	/* A listener on [::] shows IPv4 so. */
-	if (strncmp(ret, "::ffff:", 7) == 0 && strchr(ret, '.'))
-		memmove(ret, ret + 7, strlen(ret + 7) + 1);
-}
-
-void link_address(const struct link *link, char *ret, size_t size)
-{
-	struct sockaddr_storage from = {0};
-	int length = sizeof(from);
-	char host[INET6_ADDRSTRLEN + 8];
-
-	link_host(link, host, sizeof(host));
-	(void)uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&from, &length);
-	uint16_t port = from.ss_family == AF_INET ? ((struct sockaddr_in *)&from)->sin_port
-						  : ((struct sockaddr_in6 *)&from)->sin6_port;
-	address_join(host, ntohs(port), ret, size);
 }

@@ -53,9 +53,10 @@ struct link_owner {
 	void (*freed)(void *arg);
 	uv_loop_t *loop;
 	struct tls_context *context;
-	uint8_t *read_buffer; /* LINK_READ_SIZE bytes, shared by all links of the loop */
-	struct link *links;   /* all that are not freed */
-	size_t lingering;     /* in LINK_CLOSING */
+	uint8_t *read_buffer;  /* LINK_READ_SIZE bytes, shared by all links of the loop */
+	uint32_t handshake_ms; /* LINK_HANDSHAKE_MS, but in tests */
+	struct link *links;    /* all that are not freed */
+	size_t lingering;      /* in LINK_CLOSING */
 };
 
 struct link {
@@ -64,6 +65,8 @@ struct link {
 	struct link_owner *owner;
 	enum link_phase phase;
 	bool dialed;
+	char host[48];    /* of the other end, once connected */
+	char address[64]; /* the same with its port */
 	/* For the owner. */
 	uint16_t node; /* 0: not known */
 	bool hello_done;
@@ -108,14 +111,11 @@ void link_set_up(struct link *link);
 /* Lets the peer send so many bytes more of a class. */
 void link_grant(struct link *link, const struct credit *credit);
 
+/* Says why, then ends it. */
+void link_part(struct link *link, enum goodbye_code code, const char *text);
 /* Ends it: what was said still goes out. Does nothing on a link that is ending. */
 void link_end(struct link *link, int code, const char *reason);
 /* At once, without `ended`: for the end of the process. */
 void link_kill(struct link *link);
-
-/* The address of the other end as "HOST:PORT". */
-void link_address(const struct link *link, char *ret, size_t size);
-/* The host alone, without brackets. */
-void link_host(const struct link *link, char *ret, size_t size);
 
 #endif

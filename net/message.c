@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/message.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,6 +114,24 @@ int goodbye_decode(const void *data, size_t size, struct goodbye *ret)
 	ret->code = rd_u16(&r);
 	read_printable(&r, MESSAGE_TEXT_MAX, ret->text);
 	return r.failed ? MA_ECORRUPT : 0;
+}
+
+int goodbye_error(uint16_t code)
+{
+	switch (code) {
+	case GOODBYE_SHUTDOWN:
+		return -ECONNRESET;
+	case GOODBYE_DUPLICATE:
+		return -EALREADY;
+	case GOODBYE_VERSION:
+		return MA_EVERSION;
+	case GOODBYE_CLOCK:
+		return MA_ECLOCK;
+	case GOODBYE_PROTOCOL:
+		return MA_ECORRUPT;
+	default:
+		return MA_EREFUSED;
+	}
 }
 
 void credit_encode(const struct credit *credit, struct wr *w)

@@ -122,6 +122,9 @@ MUST_CHECK int join_answer_decode(const void *data, size_t size, struct join_ans
  * sentence about `theirs` for a person on our side. */
 int hello_judge(const struct hello *ours, const struct hello *theirs, char *text, size_t size);
 
+/* What a goodbye with this code means to who gets it, or says it. */
+int goodbye_error(uint16_t code);
+
 #define HELLO_CLOCK_MAX_NS (300ll * 1000000000)
 
 #endif

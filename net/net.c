@@ -53,7 +53,6 @@ static void count_refusal(struct net *net, const struct link *link, enum link_ph
 {
 	struct log_limit *limit = &net->limit_handshake;
 	uint64_t *counter = &net->counters.refused_handshake;
-	char from[80];
 
 	if (phase == LINK_CONNECTING || link->dialed)
 		return;
@@ -71,8 +70,8 @@ static void count_refusal(struct net *net, const struct link *link, enum link_ph
 		return;
 	}
 	(*counter)++;
-	link_address(link, from, sizeof(from));
-	log_limited(limit, LOG_LEVEL_WARN, "net: connection from %s refused: %s", from, reason);
+	log_limited(limit, LOG_LEVEL_WARN, "net: connection from %s refused: %s", link->address,
+		    reason);
 }
 
 static void on_ended(void *arg, struct link *link, enum link_phase phase, int code,
@@ -354,6 +353,7 @@ int net_new(const struct net_config *config, struct net **ret, char *error, size
 		.freed = on_freed,
 		.loop = loop_uv(config->loop),
 		.read_buffer = malloc(LINK_READ_SIZE),
+		.handshake_ms = config->handshake_ms ? config->handshake_ms : LINK_HANDSHAKE_MS,
 	};
 	int r = net->owner.read_buffer ? context_refresh(net) : -ENOMEM;
 	if (r == 0)
@@ -381,8 +381,8 @@ void net_free(struct net *net)
 {
 	if (!net)
 		return;
+	net->ended = true; /* no events from here on */
 	peers_say_goodbye(net);
-	net->ended = true;
 	for (struct link *link = net->owner.links; link; link = link->next)
 		link_kill(link);
 	for (size_t i = 0; i <= FLEET_MEMBERS_MAX; i++) {
@@ -514,7 +514,7 @@ void net_peer_status(struct net *net, uint16_t node, struct net_peer_status *ret
 	if (!peer)
 		return;
 	ret->connected = peer->link != NULL;
-	ret->attempts = peer->dial.attempts;
+	ret->attempts = peer->link ? 0 : peer->dial.attempts;
 	ret->sent_bytes = peer->sent_bytes;
 	ret->received_bytes = peer->received_bytes;
 	memcpy(ret->address, peer->address, sizeof(ret->address));

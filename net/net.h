@@ -54,6 +54,7 @@ struct net_config {
 	struct fleet *fleet; /* borrowed, outlives the net */
 	const char *listen;  /* "ADDRESS:PORT", NULL: "[::]:7447", which takes IPv4 too */
 	struct net_events events;
+	uint32_t handshake_ms; /* 0: 10 s, until a connection must be agreed */
 };
 
 struct net;

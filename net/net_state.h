@@ -33,6 +33,7 @@ struct peer {
 	size_t next_address;
 	uint64_t next_dial_ms; /* uv_now() */
 	uint64_t dialed_ms;
+	uint64_t up_since_ms;
 	uint64_t last_up_ms; /* 0: never in this process */
 	struct dial_state dial;
 	char address[64];

@@ -17,6 +17,9 @@
  */
 #define STALE_MS 1500
 
+/* A connection that broke sooner counts as a failed attempt: no tight loop of ups and downs. */
+#define SETTLED_MS 3000
+
 static uint16_t own_number(struct net *net)
 {
 	struct member own;
@@ -65,47 +68,11 @@ void peer_deliver_down(struct net *net, struct peer *peer)
 	net->events.down(net->events.arg, peer->node);
 }
 
-static void say_goodbye(struct link *link, enum goodbye_code code, const char *text)
-{
-	struct goodbye goodbye = {.code = (uint16_t)code};
-	uint8_t body[MESSAGE_SMALL_MAX];
-	struct wr w = wr_init(body, sizeof(body));
-
-	(void)snprintf(goodbye.text, sizeof(goodbye.text), "%s", text);
-	goodbye_encode(&goodbye, &w);
-	link_say(link, MESSAGE_GOODBYE, body, wr_used(&w));
-}
-
-/* The goodbye's code as one of ours. */
-static int goodbye_error(uint16_t code)
-{
-	switch (code) {
-	case GOODBYE_SHUTDOWN:
-		return -ECONNRESET;
-	case GOODBYE_DUPLICATE:
-		return -EALREADY;
-	case GOODBYE_VERSION:
-		return MA_EVERSION;
-	case GOODBYE_CLOCK:
-		return MA_ECLOCK;
-	case GOODBYE_PROTOCOL:
-		return MA_ECORRUPT;
-	default:
-		return MA_EREFUSED;
-	}
-}
-
-static void part(struct link *link, enum goodbye_code code, const char *text)
-{
-	say_goodbye(link, code, text);
-	link_end(link, goodbye_error((uint16_t)code), text);
-}
-
 void peers_say_goodbye(struct net *net)
 {
 	for (size_t i = 1; i <= FLEET_MEMBERS_MAX; i++) {
 		if (net->peers[i] && net->peers[i]->link)
-			say_goodbye(net->peers[i]->link, GOODBYE_SHUTDOWN, "the node is stopping");
+			link_part(net->peers[i]->link, GOODBYE_SHUTDOWN, "the node is stopping");
 	}
 }
 
@@ -212,10 +179,10 @@ static void peer_up(struct net *net, struct peer *peer, struct link *link)
 		link_end(peer->dialing, -EALREADY, "not needed");
 	peer_deliver_down(net, peer);
 	peer->dialing = NULL;
-	peer->dial = (struct dial_state){0};
-	peer->last_up_ms = uv_now(net->owner.loop) + 1;
+	peer->up_since_ms = uv_now(net->owner.loop);
+	peer->last_up_ms = peer->up_since_ms + 1;
 	peer->held_reason[0] = '\0';
-	link_address(link, peer->address, sizeof(peer->address));
+	memcpy(peer->address, link->address, sizeof(peer->address));
 	net->counters.accepted += !link->dialed;
 	install(net, peer, link);
 	link_set_up(link);
@@ -236,17 +203,17 @@ static void on_hello(struct net *net, struct link *link, const struct net_messag
 	char text[MESSAGE_TEXT_MAX + 1];
 
 	if (link->hello_done || hello_decode(message->body, message->size, &link->hello) < 0) {
-		part(link, GOODBYE_PROTOCOL, "a malformed hello");
+		link_part(link, GOODBYE_PROTOCOL, "a malformed hello");
 		return;
 	}
 	if (link->hello.node != link->node) {
-		part(link, GOODBYE_WRONG_NODE, "its number is not that of its key");
+		link_part(link, GOODBYE_WRONG_NODE, "its number is not that of its key");
 		return;
 	}
 	own_hello(net, &own);
 	int code = hello_judge(&own, &link->hello, text, sizeof(text));
 	if (code) {
-		part(link, (enum goodbye_code)code, text);
+		link_part(link, (enum goodbye_code)code, text);
 		return;
 	}
 	link->hello_done = true;
@@ -266,12 +233,12 @@ static void on_accept(struct net *net, struct link *link)
 	struct peer *peer = net->peers[link->node];
 
 	if (!link->hello_done) {
-		part(link, GOODBYE_PROTOCOL, "accept before hello");
+		link_part(link, GOODBYE_PROTOCOL, "accept before hello");
 		return;
 	}
 	if (own_number(net) < link->node) {
 		if (peer->link && !stale(net, peer->link, link)) {
-			part(link, GOODBYE_DUPLICATE, "another connection of this pair is up");
+			link_part(link, GOODBYE_DUPLICATE, "another connection of this pair is up");
 			return;
 		}
 		link_say(link, MESSAGE_ACCEPT, NULL, 0);
@@ -288,7 +255,7 @@ static void on_members(struct net *net, struct link *link, const struct net_mess
 	if (changed)
 		net_fleet_check(net);
 	if (r < 0 && link->phase == LINK_UP)
-		part(link, GOODBYE_PROTOCOL, "a member record that the fleet has not signed");
+		link_part(link, GOODBYE_PROTOCOL, "a member record that the fleet has not signed");
 }
 
 static void on_goodbye(struct link *link, const struct net_message *message)
@@ -304,21 +271,26 @@ static void on_goodbye(struct link *link, const struct net_message *message)
 	link_end(link, goodbye_error(goodbye.code), text);
 }
 
+static void part_unknown(struct link *link, uint16_t type)
+{
+	char text[MESSAGE_TEXT_MAX + 1];
+
+	(void)snprintf(text, sizeof(text), "message %u is not known here: upgrade the older node",
+		       type);
+	link_part(link, GOODBYE_VERSION, text);
+}
+
 /* Up to the pools. True if the message was handed over. */
 static bool deliver(struct net *net, struct link *link, struct net_message *message, bool skippable)
 {
 	const struct message_info *info = message_info(message->type);
 
 	if (link->phase != LINK_UP || (info && info->class != message->class)) {
-		part(link, GOODBYE_PROTOCOL, "a message out of its place");
+		link_part(link, GOODBYE_PROTOCOL, "a message out of its place");
 		return false;
 	}
 	if (!info && !skippable) {
-		char text[MESSAGE_TEXT_MAX + 1];
-
-		(void)snprintf(text, sizeof(text), "sends message %u: upgrade the older node",
-			       message->type);
-		part(link, GOODBYE_VERSION, text);
+		part_unknown(link, message->type);
 		return false;
 	}
 	if (!info)
@@ -348,8 +320,10 @@ void peer_message(struct net *net, struct link *link, struct net_message *messag
 		on_goodbye(link, message);
 	else if (message->type == MESSAGE_MEMBERS && !greeting)
 		on_members(net, link, message);
+	else if (!skippable && !message_info(message->type))
+		part_unknown(link, message->type);
 	else if (!skippable)
-		part(link, GOODBYE_PROTOCOL, "a message out of its place");
+		link_part(link, GOODBYE_PROTOCOL, "a message out of its place");
 	free(message);
 }
 
@@ -381,12 +355,18 @@ static void peer_down(struct net *net, struct peer *peer, int code)
 		AUTO_LOCK(held, &net->lock);
 		peer->link = NULL;
 	}
-	peer->last_up_ms = uv_now(net->owner.loop) + 1;
-	if (holds(code))
-		dial_later(net, peer, code);
-	else
+	uint64_t now = uv_now(net->owner.loop);
+	bool settled = now - peer->up_since_ms >= SETTLED_MS;
+
+	peer->last_up_ms = now + 1;
+	if (settled)
+		peer->dial.attempts = 0;
+	peer->dialed_ms = now;
+	if (settled && !holds(code))
 		dial_soon(net, peer);
-	if (!peer->announced_up)
+	else
+		dial_later(net, peer, code);
+	if (!peer->announced_up || net->ended)
 		return;
 	peer->announced_up = false;
 	peer->down_due = true;
@@ -421,6 +401,8 @@ void peer_ended(struct net *net, struct link *link, enum link_phase phase, int c
 	}
 	(void)snprintf(peer->held_reason, sizeof(peer->held_reason), "%s%s",
 		       phase == LINK_CONNECTING ? "cannot connect: " : "", reason);
+	if (!link->dialed && !was_up)
+		memcpy(peer->address, link->address, sizeof(peer->address));
 	if (holds(code))
 		log_limited(&net->limit_held, LOG_LEVEL_WARN, "net: node %u (%s) is held: %s",
 			    peer->node, peer->address, reason);
@@ -566,7 +548,7 @@ static void deactivate(struct net *net, struct peer *peer, const char *reason)
 		if (link->node == peer->node && link->phase == LINK_CONNECTING)
 			link_end(link, MA_EREFUSED, reason);
 		else if (link->node == peer->node && link->phase != LINK_CLOSING)
-			part(link, GOODBYE_REMOVED, reason);
+			link_part(link, GOODBYE_REMOVED, reason);
 		link = following;
 	}
 	(void)snprintf(peer->held_reason, sizeof(peer->held_reason), "%s", reason);

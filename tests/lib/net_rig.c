@@ -146,6 +146,7 @@ void rig_start(struct rig *rig)
 	struct net_config config = {
 		.fleet = rig->fleet,
 		.listen = listen_at,
+		.handshake_ms = rig->handshake_ms,
 		.events = {.arg = rig,
 			   .up = on_up,
 			   .down = on_down,
@@ -200,7 +201,9 @@ void rig_found(struct rig *first)
 	if (!first->running)
 		rig_start(first);
 	rig_address(first, address);
-	if (fleet_init(first->fleet, first->name, address, error, sizeof(error)) < 0)
+	if (fleet_init(first->fleet, first->name,
+		       first->public_address[0] ? first->public_address : address, error,
+		       sizeof(error)) < 0)
 		fail(error, first);
 	rig_announce(first);
 }
@@ -218,6 +221,8 @@ void rig_join(struct rig *joining, struct rig *member)
 	rig_address(joining, own);
 	if (fleet_token_make(member->fleet, 3600, token, sizeof(token)) < 0)
 		fail("no token", member);
+	if (joining->public_address[0])
+		(void)strcpy(own, joining->public_address);
 	if (net_join_as(joining->fleet, address, token, joining->name, own, error, sizeof(error)) <
 	    0)
 		fail(error, joining);

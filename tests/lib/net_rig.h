@@ -32,8 +32,10 @@ struct rig {
 	uint16_t port;
 	pthread_t thread;
 	bool running;
-	bool keep;            /* messages wait for rig_take(); else they are consumed at once */
-	pthread_mutex_t lock; /* guards the rest */
+	uint32_t handshake_ms;   /* for net_config; set before rig_start() */
+	char public_address[64]; /* in its member record, instead of where it listens */
+	bool keep;               /* messages wait for rig_take(); else they are consumed at once */
+	pthread_mutex_t lock;    /* guards the rest */
 	pthread_cond_t changed;
 	unsigned int ups[FLEET_MEMBERS_MAX + 1];
 	unsigned int downs[FLEET_MEMBERS_MAX + 1];
@@ -59,7 +61,7 @@ void rig_join(struct rig *joining, struct rig *member);
 void rig_all_up(struct rig *const *rigs, size_t count);
 
 uint16_t rig_number(struct rig *rig);
-/* "127.0.0.1:PORT" in static storage of the rig. */
+/* "127.0.0.1:PORT", where it listens. */
 void rig_address(struct rig *rig, char ret[64]);
 
 /* Runs on the node's loop and waits for it. */
