@@ -15,6 +15,7 @@ static const char schema[] =
 
 struct index {
 	pthread_mutex_t lock; /* guards the connection, not the transaction */
+	char *path;
 	struct db *db;
 	struct db_stmt *get, *put, *delete, *change_put, *change_delete, *changes, *ids;
 	struct db_stmt *value_get, *value_put;
@@ -27,6 +28,7 @@ int index_open(const char *path, struct index **ret, char *error, size_t size)
 	if (!ix)
 		return -ENOMEM;
 	(void)pthread_mutex_init(&ix->lock, NULL);
+	ix->path = strdup(path);
 	int r = db_open(path, schema, &ix->db, error, size);
 	const struct {
 		const char *sql;
@@ -58,8 +60,24 @@ void index_close(struct index *ix)
 	if (!ix)
 		return;
 	db_close(ix->db);
+	free(ix->path);
 	(void)pthread_mutex_destroy(&ix->lock);
 	free(ix);
+}
+
+int index_snapshot(struct index *ix, struct index **ret)
+{
+	char error[256];
+	struct index *snap;
+	int r = index_open(ix->path, &snap, error, sizeof(error));
+
+	/* The first read pins the view. */
+	if (r == 0)
+		r = db_run(snap->db, "BEGIN; SELECT count(*) FROM value");
+	if (r < 0)
+		return r;
+	*ret = snap;
+	return 0;
 }
 
 static int copy_blob(struct db_stmt *s, int column, uint8_t **ret, size_t *ret_size)

@@ -14,6 +14,8 @@ struct index;
 
 MUST_CHECK int index_open(const char *path, struct index **ret, char *error, size_t size);
 void index_close(struct index *ix);
+/* A second view that stands still: what was committed at this moment. Ends with index_close(). */
+MUST_CHECK int index_snapshot(struct index *ix, struct index **ret);
 
 /* MA_EUNKNOWN if there is no such row. */
 MUST_CHECK int index_get(struct index *ix, uint64_t id, uint8_t **ret_state, size_t *ret_size,

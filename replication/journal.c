@@ -37,7 +37,9 @@ struct journal {
 	size_t open_size;
 	size_t open_capacity;
 	uint64_t open_epoch; /* counts takes, so that tickets know whether their offset holds */
-	uint64_t open_from;  /* position of the first of them; the tail if there are none */
+	uint64_t *open_pos;  /* their positions */
+	size_t open_count;
+	size_t open_pos_capacity;
 	struct {
 		bool used;
 		size_t open_offset;
@@ -76,7 +78,7 @@ static int next_segment(struct journal *j)
 	if (r < 0)
 		return r;
 	uint64_t start = index * j->segment_size + JOURNAL_SEGMENT_HEAD;
-	s.open_from = j->open_size ? j->open_from : start;
+	s.open_from = j->open_count ? j->open_pos[0] : start;
 	vector_copy(&s.start, &j->vector);
 	r = segment_write_head(&s, j->pool, j->segment_size);
 	if (r == 0)
@@ -85,8 +87,6 @@ static int next_segment(struct journal *j)
 		(void)close(s.fd);
 		return r;
 	}
-	if (!j->open_size)
-		j->open_from = start;
 	j->tail = start;
 	return 0;
 }
@@ -139,6 +139,14 @@ static int put_frame(struct journal *j, enum journal_kind kind, const struct iov
 
 static int open_reserve(struct journal *j, size_t more)
 {
+	if (j->open_count == j->open_pos_capacity) {
+		size_t capacity = j->open_pos_capacity ? 2 * j->open_pos_capacity : 256;
+		uint64_t *grown = realloc(j->open_pos, sizeof(*grown) * capacity);
+		if (!grown)
+			return -ENOMEM;
+		j->open_pos = grown;
+		j->open_pos_capacity = capacity;
+	}
 	if (j->open_size + more <= j->open_capacity)
 		return 0;
 	size_t capacity = j->open_capacity ? j->open_capacity : 65536;
@@ -156,8 +164,7 @@ static void open_add(struct journal *j, uint64_t pos, const struct iovec *parts,
 {
 	size_t size = 0;
 
-	if (!j->open_size)
-		j->open_from = pos;
+	j->open_pos[j->open_count++] = pos;
 	for (int i = 0; i < count; i++)
 		size += parts[i].iov_len;
 	struct wr w = wr_init(j->open + j->open_size, j->open_capacity - j->open_size);
@@ -292,17 +299,18 @@ static size_t open_finished(struct journal *j)
 	return end;
 }
 
-/* Removes the first `size` bytes, `count` records, from the open buffer. Lock held. */
-static void open_drop(struct journal *j, size_t size)
+/* Removes the first `count` records, `size` bytes, from the open buffer. Lock held. */
+static void open_drop(struct journal *j, uint32_t count, size_t size)
 {
+	assert(count <= j->open_count);
+	j->open_count -= count;
+	memmove(j->open_pos, j->open_pos + count, sizeof(*j->open_pos) * j->open_count);
 	memmove(j->open, j->open + size, j->open_size - size);
 	j->open_size -= size;
 	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
 		if (j->inflight[i].used)
 			j->inflight[i].open_offset -= size;
 	}
-	/* A bound for the first record that is left: what is taken lies before. */
-	j->open_from = j->open_size ? j->open_from : j->tail;
 	if (!j->open_size && j->open_capacity > (1u << 20)) {
 		free(j->open);
 		j->open = NULL;
@@ -344,9 +352,10 @@ int journal_seal_take(struct journal *j, struct batch *batch, uint8_t **ret_reco
 	return 1;
 }
 
-int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret_pos)
+int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret_from)
 {
 	uint8_t head[4 + BATCH_HEAD_MAX];
+	uint64_t pos;
 	struct wr w = wr_init(head, sizeof(head));
 
 	wr_u32(&w, batch->count);
@@ -354,10 +363,11 @@ int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret
 	assert(!w.failed);
 	struct iovec part = {.iov_base = head, .iov_len = wr_used(&w)};
 	AUTO_LOCK(held, &j->lock);
-	int r = put_frame(j, JOURNAL_SEAL, &part, 1, ret_pos);
+	int r = put_frame(j, JOURNAL_SEAL, &part, 1, &pos);
 	if (r < 0)
 		return r;
-	open_drop(j, batch->records_size);
+	*ret_from = j->open_pos[0];
+	open_drop(j, batch->count, batch->records_size);
 	return 0;
 }
 
@@ -376,9 +386,9 @@ int journal_reopen(struct journal *j, enum journal_kind kind, uint64_t pos, cons
 	struct rd open = rd_init(j->open, j->open_size);
 	for (uint32_t i = 0; i < count; i++)
 		(void)rd_bytes(&open, rd_u32(&open));
-	if (r.failed || open.failed)
+	if (r.failed || open.failed || count > j->open_count)
 		return MA_ECORRUPT;
-	open_drop(j, (size_t)(open.at - j->open));
+	open_drop(j, count, (size_t)(open.at - j->open));
 	return 0;
 }
 
@@ -409,6 +419,13 @@ uint64_t journal_tail(struct journal *j)
 	AUTO_LOCK(held, &j->lock);
 
 	return j->tail;
+}
+
+uint64_t journal_open_from(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->open_count ? j->open_pos[0] : j->tail;
 }
 
 uint64_t journal_durable(struct journal *j)
@@ -526,8 +543,8 @@ void journal_trim(struct journal *j, uint64_t keep, uint64_t need)
 {
 	AUTO_LOCK(held, &j->lock);
 
-	if (need > j->open_from && j->open_size)
-		need = j->open_from;
+	if (j->open_count && need > j->open_pos[0])
+		need = j->open_pos[0];
 	while (j->count > 1) {
 		uint64_t end = (j->segments[0].index + 1) * j->segment_size;
 		bool too_much = (uint64_t)j->count * j->segment_size > j->max_bytes;
@@ -563,7 +580,6 @@ static int find_tail(struct journal *j)
 		pos = f.kind == JOURNAL_PAD ? base + j->segment_size : f.next;
 	journal_reader_done(&reader);
 	j->tail = pos;
-	j->open_from = pos;
 	return r;
 }
 
@@ -693,6 +709,7 @@ void journal_close(struct journal *j)
 		(void)close(j->segments[i].fd);
 	free(j->segments);
 	free(j->open);
+	free(j->open_pos);
 	free(j->spare);
 	free(j->dir);
 	(void)pthread_cond_destroy(&j->room);

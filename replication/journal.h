@@ -71,13 +71,16 @@ bool journal_open_records(struct journal *j);
 /* Takes finished own records, in order, up to BATCH_RECORDS_SEAL (and at least one): fills slot,
  * first, last, count, records of `batch`; the caller frees ret_records. 0: none, 1: some. */
 MUST_CHECK int journal_seal_take(struct journal *j, struct batch *batch, uint8_t **ret_records);
-/* Appends the seal for the batch just taken (chain and signature are made). */
-MUST_CHECK int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret_pos);
+/* Appends the seal for the batch just taken (chain and signature are made); ret_from is where its
+ * first record stands. */
+MUST_CHECK int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret_from);
 /* During recovery: an own record or a seal that was read, to restore the open buffer. */
 MUST_CHECK int journal_reopen(struct journal *j, enum journal_kind kind, uint64_t pos,
 			      const void *payload, size_t size);
 
 uint64_t journal_tail(struct journal *j);
+/* Where the first own record without a batch stands; the tail if there is none. */
+uint64_t journal_open_from(struct journal *j);
 uint64_t journal_durable(struct journal *j);
 uint64_t journal_bytes(struct journal *j); /* on disk */
 uint64_t journal_records(struct journal *j); /* own records appended since it was opened */

@@ -261,6 +261,7 @@ int object_encode(const struct object *o, uint8_t **ret, size_t *ret_size)
 	wr_u32(&w, o->type);
 	wr_u64(&w, o->id);
 	wr_u64(&w, o->alias_of);
+	wr_u64(&w, o->branch_of);
 	wr_u64(&w, o->content);
 	wr_u64(&w, o->owner);
 	wr_u64(&w, o->times);
@@ -339,6 +340,7 @@ int object_decode(const void *state, size_t size, struct object *ret)
 	ret->type = rd_u32(&r);
 	ret->id = rd_u64(&r);
 	ret->alias_of = rd_u64(&r);
+	ret->branch_of = rd_u64(&r);
 	ret->content = rd_u64(&r);
 	ret->owner = rd_u64(&r);
 	ret->times = rd_u64(&r);
@@ -391,7 +393,7 @@ static void hash_contents(XXH3_state_t *h, const struct object *o)
 void object_hash(const struct object *o, uint8_t ret[STATE_HASH_SIZE])
 {
 	memset(ret, 0, STATE_HASH_SIZE);
-	if (o->dead || o->alias_of)
+	if (o->dead || o->alias_of || o->branch_of)
 		return;
 	XXH3_state_t *h = XXH3_createState();
 	if (!h)

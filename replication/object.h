@@ -52,8 +52,9 @@ struct object {
 	uint64_t id;
 	mode_t type;         /* S_IFMT bits */
 	bool dead;           /* all its links are dead; kept until all members know */
-	bool obsolete;       /* the bytes we hold are of a content that was replaced elsewhere */
+	bool obsolete;       /* the bytes here are of no content that counts: the leaves do */
 	uint64_t alias_of;   /* directory: it is one with that other, smaller id; 0: no */
+	uint64_t branch_of;  /* the file that holds a losing content of that object; 0: no */
 	stamp_t content;     /* what the bytes in the backing file are */
 	stamp_t owner;       /* head of mode, uid, gid */
 	stamp_t times;       /* head of mtime */
@@ -65,13 +66,15 @@ struct object {
 	size_t leaf_count;
 	struct xattr_head *xattrs;
 	size_t xattr_count;
-	struct object_attrs attrs; /* valid if dead */
+	struct object_attrs attrs; /* valid if dead, or not in the backing directory yet; its
+				    * mtime_ns always for directories: what belongs to `times` */
 	struct store_handle handle; /* size 0: not in the backing directory */
 
 	/* Of the cache. */
 	unsigned int refs;
 	bool dirty;
 	bool known; /* has a row in the index */
+	bool gone;  /* dropped; its row goes with the next flush */
 	uint8_t hash[STATE_HASH_SIZE]; /* as counted in the buckets */
 	uint64_t conflicts;            /* as counted */
 	stamp_t *saved; /* stamps in the index's change table */
@@ -91,6 +94,20 @@ MUST_CHECK int object_get_raw(struct object_cache *c, uint64_t id, struct object
 /* A new object, referenced and dirty; -EEXIST if the id is known. */
 MUST_CHECK int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object **ret);
 void object_put(struct object_cache *c, struct object *o);
+/* Forgets an object altogether; the caller's reference is the only one left to be put. */
+void object_drop(struct object_cache *c, struct object *o);
+
+/* A reference that ends with its scope. */
+struct object_ref {
+	struct object_cache *cache;
+	struct object *o;
+};
+static inline void object_ref_end(struct object_ref *r)
+{
+	object_put(r->cache, r->o);
+	r->o = NULL;
+}
+#define AUTO_REF __attribute__((cleanup(object_ref_end)))
 void object_dirty(struct object_cache *c, struct object *o);
 
 /* Names, leaves, attributes: arrays of the object, in order of lid, stamp, name. */

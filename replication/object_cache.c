@@ -15,6 +15,7 @@ struct object_node {
 	UT_hash_handle hh;
 	struct object_node *prev, *next;
 	bool listed;
+	struct object_node *dirty_next;
 };
 
 struct object_cache {
@@ -23,6 +24,7 @@ struct object_cache {
 	struct object_node *table;
 	struct object_node *oldest, *newest; /* clean, unreferenced; least recently used first */
 	size_t idle;
+	struct object_node *dirty_first;
 	size_t dirty;
 	uint8_t buckets[STATE_BUCKETS][STATE_HASH_SIZE];
 	uint64_t files;
@@ -38,7 +40,7 @@ struct object_flush {
 		struct store_handle handle;
 		stamp_t *stamps;
 		size_t stamp_count;
-		bool remove;
+		bool gone;
 	} rows[];
 };
 
@@ -67,6 +69,16 @@ void object_cache_free(struct object_cache *c)
 	}
 	(void)pthread_mutex_destroy(&c->lock);
 	free(c);
+}
+
+static void mark_dirty(struct object_cache *c, struct object_node *n)
+{
+	if (n->object.dirty)
+		return;
+	n->object.dirty = true;
+	n->dirty_next = c->dirty_first;
+	c->dirty_first = n;
+	c->dirty++;
 }
 
 static void list_remove(struct object_cache *c, struct object_node *n)
@@ -192,6 +204,8 @@ int object_get_raw(struct object_cache *c, uint64_t id, struct object **ret)
 		if (r < 0)
 			return r;
 	}
+	if (n->object.gone)
+		return MA_EUNKNOWN;
 	list_remove(c, n);
 	n->object.refs++;
 	*ret = &n->object;
@@ -221,6 +235,17 @@ int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object *
 	struct object_node *n;
 
 	HASH_FIND(hh, c->table, &id, sizeof(id), n);
+	if (n && n->object.gone) {
+		/* Dropped and not yet flushed: it comes to life again as a new one. */
+		n->object.gone = false;
+		n->object.dead = false;
+		n->object.type = type & S_IFMT;
+		list_remove(c, n);
+		n->object.refs++;
+		mark_dirty(c, n);
+		*ret = &n->object;
+		return 0;
+	}
 	if (n)
 		return -EEXIST;
 	n = calloc(1, sizeof(*n));
@@ -229,9 +254,8 @@ int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object *
 	n->object.id = id;
 	n->object.type = type & S_IFMT;
 	n->object.refs = 1;
-	n->object.dirty = true;
 	n->object.node = n;
-	c->dirty++;
+	mark_dirty(c, n);
 	HASH_ADD(hh, c->table, object.id, sizeof(id), n);
 	*ret = &n->object;
 	return 0;
@@ -243,7 +267,12 @@ void object_put(struct object_cache *c, struct object *o)
 		return;
 	AUTO_LOCK(held, &c->lock);
 	assert(o->refs > 0);
-	if (--o->refs == 0 && !o->dirty) {
+	if (--o->refs == 0 && !o->dirty && o->gone) {
+		HASH_DEL(c->table, o->node);
+		struct object_node *n = o->node;
+		object_clear(&n->object);
+		free(n);
+	} else if (o->refs == 0 && !o->dirty) {
 		list_append(c, o->node);
 		evict(c);
 	}
@@ -254,10 +283,16 @@ void object_dirty(struct object_cache *c, struct object *o)
 	AUTO_LOCK(held, &c->lock);
 
 	assert(o->refs > 0);
-	if (!o->dirty) {
-		o->dirty = true;
-		c->dirty++;
-	}
+	mark_dirty(c, o->node);
+}
+
+void object_drop(struct object_cache *c, struct object *o)
+{
+	AUTO_LOCK(held, &c->lock);
+
+	o->gone = true;
+	o->dead = true;
+	mark_dirty(c, o->node);
 }
 
 struct link *object_link_at(struct object_cache *c, struct object *o, uint64_t parent,
@@ -313,6 +348,7 @@ static int take_row(struct object_cache *c, struct object_flush *f, struct objec
 	if (r < 0)
 		return r;
 	f->rows[i].object = o;
+	f->rows[i].gone = o->gone;
 	f->rows[i].handle = o->handle;
 	f->count++;
 	count_hash(c, o);
@@ -326,14 +362,15 @@ int object_flush_take(struct object_cache *c, struct object_flush **ret)
 {
 	AUTO_LOCK(held, &c->lock);
 	struct object_flush *f = calloc(1, sizeof(*f) + c->dirty * sizeof(f->rows[0]));
-	struct object_node *n, *next;
 	int r = 0;
 
 	if (!f)
 		return -ENOMEM;
-	HASH_ITER(hh, c->table, n, next) {
-		if (n->object.dirty && r == 0)
-			r = take_row(c, f, &n->object);
+	while (r == 0 && c->dirty_first) {
+		struct object_node *n = c->dirty_first;
+		r = take_row(c, f, &n->object);
+		if (r == 0)
+			c->dirty_first = n->dirty_next;
 	}
 	*ret = f;
 	return r;
@@ -342,6 +379,14 @@ int object_flush_take(struct object_cache *c, struct object_flush **ret)
 static int write_row(struct object_cache *c, struct object_flush *f, size_t i)
 {
 	struct object *o = f->rows[i].object;
+
+	if (f->rows[i].gone) {
+		f->rows[i].stamp_count = 0;
+		int g = index_delete(c->ix, o->id);
+		for (size_t k = 0; g == 0 && k < o->saved_count; k++)
+			g = index_change_delete(c->ix, o->saved[k]);
+		return g;
+	}
 	int r = index_put(c->ix, o->id, f->rows[i].state, f->rows[i].size, &f->rows[i].handle);
 
 	for (size_t k = 0; r == 0 && k < o->saved_count; k++) {

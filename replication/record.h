@@ -41,6 +41,7 @@ enum record_flags {
 	REC_F_REMOVE = 4,   /* XATTR: removed */
 	REC_F_ATIME = 8,    /* TIMES: sets atime */
 	REC_F_MTIME = 16,   /* TIMES: sets mtime */
+	REC_F_FETCH = 32,   /* MAKE: the content was there before (adopted): peers fetch it */
 };
 
 /* A link (a name of an object) as the author saw it. lid 0: none. */

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * One record becomes true in the backing directory and in the objects. The decisions are those
+ * of docs/decisions/0004-versions.md and 0005-names.md.
+ */
+#include "replication/apply.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
+
+#include "core/auto.h"
+#include "replication/content.h"
+#include "replication/losers.h"
+#include "replication/place.h"
+
+void watch_inode(struct pool *p, uint64_t id, bool attr_only)
+{
+	if (p->watch.inode)
+		p->watch.inode(p->watch.arg, id, attr_only);
+}
+
+void watch_entry(struct pool *p, uint64_t parent, const char *name)
+{
+	if (p->watch.entry)
+		p->watch.entry(p->watch.arg, parent, name);
+}
+
+bool unlink_holds(const struct object *o, const struct link *l, const struct record_link *seen)
+{
+	if (l->dead || stamp_after(l->stamp, seen->seen_place))
+		return false;
+	if (!S_ISREG(o->type))
+		return true;
+	if (!o->obsolete && o->content != seen->seen_content)
+		return false;
+	for (size_t i = 0; i < o->leaf_count; i++) {
+		if (o->leaves[i].stamp != seen->seen_content)
+			return false;
+	}
+	return true;
+}
+
+/* Before the last name goes: what is needed to bring the object back. */
+static int remember_attrs(struct pool *p, struct object *o)
+{
+	struct stat st;
+
+	if (!o->handle.size)
+		return 0;
+	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
+	if (r == -ESTALE || r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	o->attrs.mode = st.st_mode & 07777;
+	o->attrs.uid = st.st_uid;
+	o->attrs.gid = st.st_gid;
+	o->attrs.rdev = st.st_rdev;
+	o->attrs.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+	if (S_ISLNK(o->type) && !o->attrs.target) {
+		char target[4096];
+		ssize_t n = p->store->ops->readlink(p->store, &o->handle, target, sizeof(target));
+		if (n < 0)
+			return (int)n;
+		o->attrs.target = strndup(target, (size_t)n);
+		if (!o->attrs.target)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool other_links(const struct object *o, const struct link *l)
+{
+	for (size_t i = 0; i < o->link_count; i++) {
+		if (&o->links[i] != l && !o->links[i].dead)
+			return true;
+	}
+	return false;
+}
+
+/* The link is dead; with it, perhaps, the object. The physical name is gone already. */
+static void bury(struct pool *p, struct object *o, struct link *l, const struct apply *ctx)
+{
+	if (l->conflict)
+		losers_remove(p, o->id, l->lid);
+	l->dead = true;
+	l->conflict = false;
+	if (!other_links(o, l))
+		o->dead = true;
+	object_dirty(p->cache, o);
+	if (!ctx->local)
+		watch_inode(p, o->id, true);
+}
+
+static int remove_link(struct pool *p, struct object *o, struct link *l, struct object *dir,
+		       const struct apply *ctx)
+{
+	char shown[256];
+	char name[256];
+	int r = other_links(o, l) ? 0 : remember_attrs(p, o);
+
+	if (r < 0)
+		return r;
+	link_shown(l, shown);
+	(void)snprintf(name, sizeof(name), "%s", l->name);
+	if (ctx->local)
+		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
+	else
+		r = place_remove(p, o, dir, shown);
+	if (r < 0)
+		return r;
+	bool was_plain = !l->conflict;
+	bury(p, o, l, ctx);
+	return was_plain && p->losers.count ? place_vacated(p, dir, name) : 0;
+}
+
+int apply_remove(struct pool *p, struct object *o, struct link *l, struct apply *ctx)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	int r = object_get(p->cache, l->parent, &dir.o);
+
+	return r < 0 ? r : remove_link(p, o, l, dir.o, ctx);
+}
+
+/* A directory that a peer removed while something new came into it stays until it is empty. */
+static int remove_dir(struct pool *p, struct object *o, struct link *l, struct object *dir,
+		      const struct record *rec, const struct apply *ctx)
+{
+	int r = remove_link(p, o, l, dir, ctx);
+
+	if (r == -ENOTEMPTY && !ctx->local) {
+		o->removed = rec->stamp;
+		o->removed_seen = rec->link.seen_place;
+		object_dirty(p->cache, o);
+		return 0;
+	}
+	return r;
+}
+
+/* The last entry of a directory that a peer had removed is gone: now the directory goes. */
+static int remove_emptied(struct pool *p, struct object *dir, const struct apply *ctx)
+{
+	if (!dir->removed || dir->dead || !dir->link_count ||
+	    dir->links[0].stamp != dir->removed_seen)
+		return 0;
+	AUTO_REF struct object_ref parent = {.cache = p->cache};
+	struct apply remote = {.fd = -1, .deps = ctx->deps};
+	int r = object_get(p->cache, dir->links[0].parent, &parent.o);
+	if (r == 0)
+		r = remove_link(p, dir, &dir->links[0], parent.o, &remote);
+	return r == -ENOTEMPTY ? 0 : r;
+}
+
+static int apply_unlink(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	int r = object_get(p->cache, rec->link.id, &o.o);
+
+	if (r == 0)
+		r = object_get(p->cache, rec->parent, &dir.o);
+	if (r < 0)
+		return r;
+	struct link *l = object_link(o.o, rec->link.lid);
+	if (!l && S_ISDIR(o.o->type) && o.o->link_count)
+		l = &o.o->links[0]; /* the directory it named was merged into this one */
+	if (!l || !unlink_holds(o.o, l, &rec->link))
+		return 0;
+	AUTO_REF struct object_ref at = {.cache = p->cache};
+	r = object_get(p->cache, l->parent, &at.o);
+	if (r == 0)
+		r = S_ISDIR(o.o->type) ? remove_dir(p, o.o, l, at.o, rec, ctx)
+				       : remove_link(p, o.o, l, at.o, ctx);
+	if (r == 0 && !dir.o->dead)
+		r = place_touch(p, dir.o, rec->time_ns, rec->stamp);
+	if (r == 0 && !ctx->local)
+		r = remove_emptied(p, dir.o, ctx);
+	return r;
+}
+
+static int fill_made(struct pool *p, struct object *o, const struct record *rec)
+{
+	o->owner = o->times = rec->stamp;
+	o->content = S_ISREG(rec->mode) ? rec->stamp : 0;
+	o->attrs = (struct object_attrs){.mode = rec->mode & 07777,
+					 .uid = rec->uid,
+					 .gid = rec->gid,
+					 .rdev = rec->rdev,
+					 .mtime_ns = rec->time_ns};
+	if (rec->target_size) {
+		o->attrs.target = strndup(rec->target, rec->target_size);
+		if (!o->attrs.target)
+			return -ENOMEM;
+	}
+	(void)p;
+	return 0;
+}
+
+static int set_made_time(struct pool *p, struct object *o, int64_t time_ns)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(time_ns)};
+
+	return p->store->ops->set_times(p->store, &o->handle, -1, times);
+}
+
+static int apply_make(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	struct link *l = NULL;
+	int r = object_get(p->cache, rec->parent, &dir.o);
+
+	if (r < 0)
+		return r;
+	r = object_add(p->cache, rec->stamp, rec->mode, &o.o);
+	if (r == -EEXIST)
+		return 0; /* known already, by a catch-up or before a crash */
+	if (r == 0)
+		r = fill_made(p, o.o, rec);
+	if (r == 0)
+		r = object_link_set(o.o, rec->stamp, rec->parent, rec->name, rec->name_size,
+				    rec->stamp, &l);
+	if (r == 0 && ctx->local) {
+		struct store_node node;
+		place_node(o.o, &node);
+		r = p->store->ops->make(p->store, &dir.o->handle, l->name, &node, &o.o->handle);
+	} else if (r == 0) {
+		r = place_link(p, o.o, l, NULL);
+	}
+	if (r == 0 && o.o->handle.size)
+		r = set_made_time(p, o.o, rec->time_ns);
+	if (r < 0) {
+		object_drop(p->cache, o.o);
+		return r;
+	}
+	free(o.o->attrs.target);
+	/* The backing object says it all from now on, but for the time of a directory, which
+	 * every change inside disturbs. */
+	o.o->attrs = (struct object_attrs){.mtime_ns = rec->time_ns};
+	if ((rec->flags & REC_F_FETCH) && stamp_slot(rec->stamp) != p->slot) {
+		o.o->obsolete = true;
+		r = object_leaf_add(o.o, rec->stamp, false);
+		if (r < 0)
+			return r;
+		content_note(p, o.o);
+	}
+	return place_touch(p, dir.o, rec->time_ns, rec->stamp);
+}
+
+static int apply_link(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	struct link *l;
+	int r = object_get(p->cache, rec->id, &o.o);
+
+	if (r == 0)
+		r = object_get(p->cache, rec->parent, &dir.o);
+	if (r < 0 || object_link(o.o, rec->stamp))
+		return r;
+	if (ctx->local) {
+		char name[256];
+		(void)snprintf(name, sizeof(name), "%.*s", (int)rec->name_size, rec->name);
+		r = p->store->ops->link(p->store, &o.o->handle, &dir.o->handle, name);
+		if (r < 0)
+			return r;
+	}
+	bool was_dead = o.o->dead;
+	r = object_link_set(o.o, rec->stamp, rec->parent, rec->name, rec->name_size, rec->stamp, &l);
+	if (r < 0)
+		return r;
+	object_dirty(p->cache, o.o);
+	if (was_dead) {
+		r = place_revive(p, o.o);
+		if (r == 0 && S_ISREG(o.o->type))
+			r = object_leaf_add(o.o, o.o->content, false);
+		content_note(p, o.o);
+	} else if (!ctx->local) {
+		r = place_link(p, o.o, l, NULL);
+		watch_inode(p, o.o->id, true);
+	}
+	return r < 0 ? r : place_touch(p, dir.o, rec->time_ns, rec->stamp);
+}
+
+static int apply_owner(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	int r = object_get(p->cache, rec->id, &o.o);
+
+	if (r < 0 || !stamp_after(rec->stamp, o.o->owner))
+		return r;
+	if (o.o->handle.size && !(o.o->dead && !ctx->local))
+		r = p->store->ops->set_owner(p->store, &o.o->handle, rec->mode, rec->uid, rec->gid);
+	if (r < 0)
+		return r;
+	o.o->owner = rec->stamp;
+	o.o->attrs.mode = rec->mode;
+	o.o->attrs.uid = rec->uid;
+	o.o->attrs.gid = rec->gid;
+	object_dirty(p->cache, o.o);
+	if (!ctx->local)
+		watch_inode(p, o.o->id, true);
+	return 0;
+}
+
+static int apply_times(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	int r = object_get(p->cache, rec->id, &o.o);
+
+	if (r < 0 || !stamp_after(rec->stamp, o.o->times))
+		return r;
+	struct timespec times[2] = {place_timespec(rec->atime_ns), place_timespec(rec->time_ns)};
+	if (!(rec->flags & REC_F_ATIME))
+		times[0].tv_nsec = UTIME_OMIT;
+	if (!(rec->flags & REC_F_MTIME))
+		times[1].tv_nsec = UTIME_OMIT;
+	if (o.o->handle.size && !(o.o->dead && !ctx->local))
+		r = p->store->ops->set_times(p->store, &o.o->handle, ctx->local ? ctx->fd : -1,
+					     times);
+	if (r < 0)
+		return r;
+	if (rec->flags & REC_F_MTIME) {
+		o.o->times = rec->stamp;
+		o.o->attrs.mtime_ns = rec->time_ns;
+	}
+	object_dirty(p->cache, o.o);
+	if (!ctx->local)
+		watch_inode(p, o.o->id, true);
+	return 0;
+}
+
+static int apply_xattr(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	char name[256];
+	int r = object_get(p->cache, rec->id, &o.o);
+
+	if (r < 0)
+		return r;
+	stamp_t head = object_xattr(o.o, rec->name, rec->name_size);
+	if (head && !stamp_after(rec->stamp, head))
+		return 0;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)rec->name_size, rec->name);
+	if (o.o->handle.size && !(o.o->dead && !ctx->local)) {
+		if (rec->flags & REC_F_REMOVE)
+			r = p->store->ops->remove_xattr(p->store, &o.o->handle, name);
+		else
+			r = p->store->ops->set_xattr(p->store, &o.o->handle, name, rec->data,
+						     rec->data_size, ctx->xattr_flags);
+		if (r == -ENODATA && !ctx->local)
+			r = 0;
+	}
+	if (r < 0)
+		return r;
+	object_dirty(p->cache, o.o);
+	if (!ctx->local)
+		watch_inode(p, o.o->id, true);
+	return object_xattr_set(o.o, rec->name, rec->name_size, rec->stamp);
+}
+
+static int apply_content(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	int r = object_get(p->cache, rec->id, &o.o);
+
+	if (r < 0)
+		return r;
+	if (!S_ISREG(o.o->type))
+		return MA_ECORRUPT;
+	if (!ctx->local && ctx->fd_id != o.o->id && !o.o->dead) {
+		/* Records of one file mostly follow each other: one descriptor serves them. */
+		if (ctx->fd >= 0)
+			p->store->ops->close(p->store, ctx->fd);
+		ctx->fd_id = 0;
+		ctx->fd = -1;
+		if (p->store->ops->open(p->store, &o.o->handle, O_RDWR, &ctx->fd) == 0)
+			ctx->fd_id = o.o->id;
+	}
+	return content_apply(p, o.o, rec, ctx);
+}
+
+static int apply_alias(struct pool *p, const struct record *rec)
+{
+	int r = place_merge(p, rec->id, rec->base);
+	uint64_t goes, stays;
+
+	/* This is the note that place_merge() leaves: it is journaled already. */
+	while (r == 0 && losers_take_merge(p, &goes, &stays))
+		;
+	return r;
+}
+
+static int apply_resolve(struct pool *p, const struct record *rec)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	int r = object_get(p->cache, rec->id, &o.o);
+
+	return r < 0 ? r : content_resolve(p, o.o, rec->base);
+}
+
+int apply_record(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	switch (rec->kind) {
+	case REC_VOID:
+		return 0;
+	case REC_MAKE:
+		return apply_make(p, rec, ctx);
+	case REC_LINK:
+		return apply_link(p, rec, ctx);
+	case REC_UNLINK:
+		return apply_unlink(p, rec, ctx);
+	case REC_RENAME:
+		return apply_rename(p, rec, ctx);
+	case REC_WRITE:
+	case REC_TRUNCATE:
+	case REC_FALLOCATE:
+		return apply_content(p, rec, ctx);
+	case REC_OWNER:
+		return apply_owner(p, rec, ctx);
+	case REC_TIMES:
+		return apply_times(p, rec, ctx);
+	case REC_XATTR:
+		return apply_xattr(p, rec, ctx);
+	case REC_ALIAS:
+		return apply_alias(p, rec);
+	case REC_RESOLVE:
+		return apply_resolve(p, rec);
+	default:
+		return MA_EVERSION;
+	}
+}
+
+/* Content and attribute records need one lock; what touches names may meet other objects. */
+static bool needs_all_locks(const struct pool *p, const struct record *rec)
+{
+	(void)p;
+	return !(rec->kind == REC_OWNER || rec->kind == REC_TIMES || rec->kind == REC_XATTR);
+}
+
+/* A write that simply continues what we have needs no other object. */
+static bool plain_write(struct pool *p, const struct record *rec)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+
+	return record_is_content(rec) && object_get(p->cache, rec->id, &o.o) == 0 && !o.o->dead &&
+	       !o.o->obsolete && o.o->content == rec->base;
+}
+
+int apply_one(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	if (record_is_content(rec)) {
+		AUTO_LOCKS struct locks_held held;
+		locks_take(&p->locks, &rec->id, 1, &held);
+		if (plain_write(p, rec))
+			return apply_record(p, rec, ctx);
+	} else if (!needs_all_locks(p, rec)) {
+		AUTO_LOCKS struct locks_held held;
+		locks_take(&p->locks, &rec->id, 1, &held);
+		return apply_record(p, rec, ctx);
+	}
+	AUTO_LOCKS struct locks_held held;
+	locks_take_all(&p->locks, &held);
+	return apply_record(p, rec, ctx);
+}
+
+int apply_batch(struct pool *p, const struct batch *batch, bool redo)
+{
+	struct apply ctx = {.redo = redo, .fd = -1, .deps = &batch->deps};
+	struct batch_walk walk;
+	struct record rec;
+	int r;
+
+	batch_walk_init(&walk, batch);
+	while ((r = batch_walk_next(&walk, &rec)) == 1) {
+		r = apply_one(p, &rec, &ctx);
+		if (r < 0)
+			break;
+	}
+	if (ctx.fd >= 0)
+		p->store->ops->close(p->store, ctx.fd);
+	return r;
+}
+
+int pool_submit(struct pool *p, struct record *rec, struct apply *ctx)
+{
+	struct journal_ticket ticket;
+	int r = journal_append(p->journal, rec, &ticket);
+
+	if (r < 0)
+		return r;
+	ctx->local = true;
+	r = apply_record(p, rec, ctx);
+	if (r < 0)
+		journal_void(p->journal, &ticket, rec);
+	else
+		journal_done(p->journal, &ticket);
+	worker_wake(p);
+	return r;
+}

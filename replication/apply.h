@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A record, local or of a peer, becomes true: the end of the one path that all changes take.
+ * Owns nothing; works on the pool's objects and store.
+ * Callers hold the barrier shared. apply_record(): also the locks of the objects in the record.
+ * Invariant: the verdict about what is concurrent depends on the record and on the objects'
+ * heads alone, so that all nodes reach the same.
+ */
+#ifndef REPLICATION_APPLY_H
+#define REPLICATION_APPLY_H
+
+#include "replication/engine.h"
+
+struct apply {
+	bool local;     /* of this node's own file-system call: the checks were made */
+	bool redo;      /* again after a crash: effects may be there already */
+	int fd;         /* open descriptor of the record's object, or -1 */
+	uint64_t fd_id; /* remote: which object `fd` is of */
+	int xattr_flags;
+	const struct vector *deps;
+};
+
+MUST_CHECK int apply_record(struct pool *p, const struct record *rec, struct apply *ctx);
+/* Takes the locks that the record needs. */
+MUST_CHECK int apply_one(struct pool *p, const struct record *rec, struct apply *ctx);
+MUST_CHECK int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx);
+/* All records of a batch. */
+MUST_CHECK int apply_batch(struct pool *p, const struct batch *batch, bool redo);
+/* Pure: does an unlink that saw this much remove the link as it is now? */
+bool unlink_holds(const struct object *o, const struct link *l, const struct record_link *seen);
+/* Takes a link away from tree and object; the record's author saw it so. Used by rename too. */
+MUST_CHECK int apply_remove(struct pool *p, struct object *o, struct link *l, struct apply *ctx);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * RENAME: a name moves; concurrent moves of one name go to the later, replaced names are unlinks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "replication/apply.h"
+#include "replication/content.h"
+#include "replication/losers.h"
+#include "replication/place.h"
+
+struct rename {
+	struct object_ref o, from, to, other;
+	struct link *l;
+	struct link *ol; /* what is replaced or exchanged; NULL: nothing, or it stays */
+	char from_shown[256];
+	char name[256];
+};
+
+static void rename_end(struct rename *m)
+{
+	object_ref_end(&m->o);
+	object_ref_end(&m->from);
+	object_ref_end(&m->to);
+	object_ref_end(&m->other);
+}
+
+static struct link *link_of(struct object *o, uint64_t lid)
+{
+	struct link *l = object_link(o, lid);
+
+	if (!l && S_ISDIR(o->type) && o->link_count)
+		l = &o->links[0]; /* a directory that was merged into this one */
+	return l;
+}
+
+static int rename_begin(struct pool *p, const struct record *rec, struct rename *m)
+{
+	m->o.cache = m->from.cache = m->to.cache = m->other.cache = p->cache;
+	int r = object_get(p->cache, rec->link.id, &m->o.o);
+	if (r == 0)
+		r = object_get(p->cache, rec->new_parent, &m->to.o);
+	if (r < 0)
+		return r;
+	m->l = link_of(m->o.o, rec->link.lid);
+	if (!m->l) {
+		/* The name died and was forgotten, or came by a relay: it begins here. */
+		r = object_link_set(m->o.o, rec->link.lid, rec->parent, rec->old_name,
+				    rec->old_name_size, rec->link.seen_place, &m->l);
+		if (r < 0)
+			return r;
+		m->l->dead = true;
+	}
+	r = object_get(p->cache, m->l->parent, &m->from.o);
+	if (r < 0)
+		return r;
+	link_shown(m->l, m->from_shown);
+	(void)snprintf(m->name, sizeof(m->name), "%.*s", (int)rec->name_size, rec->name);
+	if (!rec->other.lid)
+		return 0;
+	r = object_get(p->cache, rec->other.id, &m->other.o);
+	if (r == 0)
+		m->ol = link_of(m->other.o, rec->other.lid);
+	return r == MA_EUNKNOWN ? 0 : r;
+}
+
+/* Both names move in one step, as the application sees it. */
+static int exchange_local(struct pool *p, const struct record *rec, struct rename *m)
+{
+	char other_shown[256];
+	char old_name[256];
+
+	link_shown(m->ol, other_shown);
+	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
+	int r = p->store->ops->rename(p->store, &m->from.o->handle, m->from_shown, &m->to.o->handle,
+				      other_shown, RENAME_EXCHANGE);
+	if (r < 0)
+		return r;
+	uint64_t from_parent = m->l->parent;
+	r = object_link_set(m->o.o, m->l->lid, m->ol->parent, m->name, strlen(m->name), rec->stamp,
+			    &m->l);
+	if (r == 0)
+		r = object_link_set(m->other.o, m->ol->lid, from_parent, old_name, strlen(old_name),
+				    rec->stamp, &m->ol);
+	object_dirty(p->cache, m->o.o);
+	object_dirty(p->cache, m->other.o);
+	return r;
+}
+
+/* The link's name in the tree goes into the private directory, out of everybody's way. */
+static int set_aside(struct pool *p, struct object *o, struct link *l, char ret[256])
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	char shown[256];
+	int r = object_get(p->cache, l->parent, &dir.o);
+
+	link_shown(l, shown);
+	(void)snprintf(ret, 256, "move-%016llx", (unsigned long long)o->id);
+	if (r == 0)
+		r = p->store->ops->rename(p->store, &dir.o->handle, shown, &p->private_dir, ret, 0);
+	if (r == 0)
+		watch_entry(p, dir.o->id, shown);
+	return r;
+}
+
+/* A peer's exchange: each of the two moves unless it moved later still. */
+static int exchange_remote(struct pool *p, const struct record *rec, struct rename *m)
+{
+	struct object private = {.handle = p->private_dir, .type = S_IFDIR};
+	struct place aside[2] = {{.dir = &private}, {.dir = &private}};
+	bool move[2] = {!m->l->dead && stamp_after(rec->stamp, m->l->stamp),
+			m->ol && !m->ol->dead && stamp_after(rec->stamp, m->ol->stamp)};
+	int r = 0;
+
+	if (move[0])
+		r = set_aside(p, m->o.o, m->l, aside[0].name);
+	if (r == 0 && move[1])
+		r = set_aside(p, m->other.o, m->ol, aside[1].name);
+	if (r == 0 && move[0]) {
+		r = object_link_set(m->o.o, m->l->lid, rec->new_parent, m->name, strlen(m->name),
+				    rec->stamp, &m->l);
+		if (r == 0)
+			r = place_link(p, m->o.o, m->l, &aside[0]);
+	}
+	if (r == 0 && move[1]) {
+		r = object_link_set(m->other.o, m->ol->lid, rec->parent, rec->old_name,
+				    rec->old_name_size, rec->stamp, &m->ol);
+		if (r == 0)
+			r = place_link(p, m->other.o, m->ol, &aside[1]);
+	}
+	return r;
+}
+
+/* What stood under the new name was replaced knowingly: it dies as the other takes its place. */
+static int bury_replaced(struct pool *p, struct rename *m)
+{
+	struct object *o = m->other.o;
+	bool last = true;
+
+	for (size_t i = 0; i < o->link_count; i++)
+		last = last && (&o->links[i] == m->ol || o->links[i].dead);
+	m->ol->dead = true;
+	if (m->ol->conflict)
+		losers_remove(p, o->id, m->ol->lid);
+	m->ol->conflict = false;
+	if (last)
+		o->dead = true;
+	object_dirty(p->cache, o);
+	watch_inode(p, o->id, true);
+	return 0;
+}
+
+/* Moves the name itself. `over`: what stands there now is replaced by the same step. */
+static int move_name(struct pool *p, const struct record *rec, struct rename *m, bool over,
+		     const struct apply *ctx)
+{
+	bool dead = m->l->dead;
+	bool was_loser = m->l->conflict;
+	struct place from = {.dir = m->from.o};
+
+	(void)snprintf(from.name, sizeof(from.name), "%s", m->from_shown);
+	if (!dead && (ctx->local || over)) {
+		int r = p->store->ops->rename(p->store, &m->from.o->handle, m->from_shown,
+					      &m->to.o->handle, m->name, 0);
+		if (r == -ENOENT && ctx->redo)
+			r = 0;
+		if (r < 0)
+			return r;
+	}
+	if (was_loser)
+		losers_remove(p, m->o.o->id, m->l->lid);
+	int r = object_link_set(m->o.o, m->l->lid, rec->new_parent, m->name, strlen(m->name),
+				rec->stamp, &m->l);
+	if (r < 0)
+		return r;
+	object_dirty(p->cache, m->o.o);
+	if (dead) {
+		bool gone = m->o.o->dead;
+		r = gone ? place_revive(p, m->o.o) : place_link(p, m->o.o, m->l, NULL);
+		if (r == 0 && gone && S_ISREG(m->o.o->type))
+			r = object_leaf_add(m->o.o, m->o.o->content, false);
+		content_note(p, m->o.o);
+		return r;
+	}
+	if (!ctx->local && !over)
+		return place_link(p, m->o.o, m->l, &from);
+	if (!ctx->local) {
+		watch_entry(p, m->from.o->id, m->from_shown);
+		watch_entry(p, m->to.o->id, m->name);
+	}
+	return 0;
+}
+
+static int replaced_attrs(struct pool *p, struct rename *m)
+{
+	struct stat st;
+
+	if (!m->other.o->handle.size ||
+	    p->store->ops->stat(p->store, &m->other.o->handle, -1, &st) < 0)
+		return 0;
+	m->other.o->attrs.mode = st.st_mode & 07777;
+	m->other.o->attrs.uid = st.st_uid;
+	m->other.o->attrs.gid = st.st_gid;
+	m->other.o->attrs.rdev = st.st_rdev;
+	return 0;
+}
+
+/* True if the replaced name really stands under the new name here, so that one rename does it. */
+static bool replaced_stands_there(struct pool *p, struct rename *m)
+{
+	uint64_t id;
+
+	return p->store->ops->lookup(p->store, &m->to.o->handle, m->name, &id, NULL, NULL) == 0 &&
+	       id == m->other.o->id;
+}
+
+static int rename_plain(struct pool *p, const struct record *rec, struct rename *m,
+			struct apply *ctx)
+{
+	bool moves = stamp_after(rec->stamp, m->l->stamp);
+	bool removes = m->ol && unlink_holds(m->other.o, m->ol, &rec->other);
+	bool vacates = !m->l->dead && !m->l->conflict;
+	char old_name[256];
+
+	if (moves && S_ISDIR(m->o.o->type) && !ctx->local &&
+	    place_is_above(p, m->o.o->id, m->to.o->id))
+		moves = false; /* would put the directory into itself: see 0005-names.md */
+	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
+	bool over = removes && moves && (ctx->local || replaced_stands_there(p, m));
+	if (removes && !over) {
+		struct apply remote = {.fd = -1, .deps = ctx->deps};
+		int r = apply_remove(p, m->other.o, m->ol, &remote);
+		if (r < 0)
+			return r == -ENOTEMPTY ? 0 : r;
+	}
+	if (over)
+		(void)replaced_attrs(p, m);
+	if (!moves)
+		return 0;
+	int r = move_name(p, rec, m, over, ctx);
+	if (r == 0 && over)
+		r = bury_replaced(p, m);
+	if (r == 0)
+		r = content_follow(p, m->o.o);
+	if (r == 0 && vacates && p->losers.count)
+		r = place_vacated(p, m->from.o, old_name);
+	return r;
+}
+
+int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	__attribute__((cleanup(rename_end))) struct rename m = {0};
+	int r = rename_begin(p, rec, &m);
+
+	if (r < 0)
+		return r;
+	if (rec->flags & REC_F_EXCHANGE)
+		r = ctx->local ? exchange_local(p, rec, &m) : exchange_remote(p, rec, &m);
+	else
+		r = rename_plain(p, rec, &m, ctx);
+	if (r == 0 && !m.from.o->dead)
+		r = place_touch(p, m.from.o, rec->time_ns, rec->stamp);
+	if (r == 0 && m.to.o != m.from.o && !m.to.o->dead)
+		r = place_touch(p, m.to.o, rec->time_ns, rec->stamp);
+	return r;
+}

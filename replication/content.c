@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/content.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "replication/apply.h"
+#include "replication/fetch.h"
+#include "replication/place.h"
+
+#define COPY_CHUNK (1u << 20)
+
+/* The physical step of a content record, and the time it leaves. */
+static int write_bytes(struct pool *p, const struct store_handle *handle, struct object *times_of,
+		       const struct record *rec, struct apply *ctx)
+{
+	const struct store_ops *ops = p->store->ops;
+	int fd = ctx->fd;
+	struct stat before = {0};
+	bool keep_time = stamp_after(times_of->times, rec->stamp);
+	int r = keep_time ? ops->stat(p->store, handle, fd, &before) : 0;
+
+	if (r < 0)
+		return r;
+	if (rec->kind == REC_WRITE)
+		r = ops->write(p->store, handle, fd, rec->data, rec->data_size, (off_t)rec->offset);
+	else if (rec->kind == REC_TRUNCATE)
+		r = ops->truncate(p->store, handle, fd, (off_t)rec->offset);
+	else
+		r = ops->fallocate(p->store, handle, fd, (int)rec->mode, (off_t)rec->offset,
+				   (off_t)rec->length);
+	if (r < 0)
+		return r;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(rec->time_ns)};
+	if (keep_time)
+		times[1] = before.st_mtim;
+	else
+		times_of->times = rec->stamp;
+	return ops->set_times(p->store, handle, fd, times);
+}
+
+/* Where the branch of a leaf belongs: beside the first live name. False: there is none. */
+static bool branch_place(const struct object *o, stamp_t leaf, uint64_t *ret_parent, char name[256])
+{
+	for (size_t i = 0; i < o->link_count; i++) {
+		if (o->links[i].dead)
+			continue;
+		*ret_parent = o->links[i].parent;
+		conflict_name(o->links[i].name, leaf, name);
+		return true;
+	}
+	return false;
+}
+
+/* Makes the file that stands in the private directory under `staged` the branch of this leaf. */
+static int branch_make(struct pool *p, struct object *o, stamp_t leaf, const char *staged)
+{
+	AUTO_REF struct object_ref b = {.cache = p->cache};
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	char name[256];
+	uint64_t parent;
+
+	if (!branch_place(o, leaf, &parent, name))
+		return MA_EUNKNOWN;
+	int r = object_get_raw(p->cache, leaf, &b.o);
+	if (r == MA_EUNKNOWN)
+		r = object_add(p->cache, leaf, S_IFREG, &b.o);
+	if (r == 0)
+		r = object_get(p->cache, parent, &dir.o);
+	if (r == 0)
+		r = p->store->ops->lookup(p->store, &p->private_dir, staged, NULL, &b.o->handle,
+					  NULL);
+	if (r == 0)
+		r = p->store->ops->set_id(p->store, &b.o->handle, leaf);
+	if (r == 0)
+		r = object_link_set(b.o, leaf, parent, name, strlen(name), leaf, NULL);
+	if (r < 0)
+		return r;
+	b.o->branch_of = o->id;
+	b.o->content = leaf;
+	b.o->dead = false;
+	object_dirty(p->cache, b.o);
+	r = p->store->ops->rename(p->store, &p->private_dir, staged, &dir.o->handle, name, 0);
+	watch_entry(p, dir.o->id, name);
+	return r;
+}
+
+/* Takes the branch away from the tree and from the index. */
+static int branch_drop(struct pool *p, stamp_t leaf)
+{
+	AUTO_REF struct object_ref b = {.cache = p->cache};
+	int r = object_get_raw(p->cache, leaf, &b.o);
+
+	if (r < 0)
+		return r == MA_EUNKNOWN ? 0 : r;
+	for (size_t i = 0; r == 0 && i < b.o->link_count; i++) {
+		AUTO_REF struct object_ref dir = {.cache = p->cache};
+		if (object_get(p->cache, b.o->links[i].parent, &dir.o) == 0)
+			r = place_remove(p, b.o, dir.o, b.o->links[i].name);
+	}
+	if (r == 0)
+		object_drop(p->cache, b.o);
+	return r;
+}
+
+int content_follow(struct pool *p, struct object *o)
+{
+	for (size_t i = 0; i < o->leaf_count; i++) {
+		AUTO_REF struct object_ref b = {.cache = p->cache};
+		AUTO_REF struct object_ref from = {.cache = p->cache};
+		AUTO_REF struct object_ref to = {.cache = p->cache};
+		char name[256];
+		uint64_t parent;
+		if (!o->leaves[i].have || !branch_place(o, o->leaves[i].stamp, &parent, name) ||
+		    object_get_raw(p->cache, o->leaves[i].stamp, &b.o) < 0 || !b.o->link_count)
+			continue;
+		struct link *l = &b.o->links[0];
+		int r = object_get(p->cache, l->parent, &from.o);
+		if (r == 0)
+			r = object_get(p->cache, parent, &to.o);
+		if (r < 0 || (from.o == to.o && strcmp(l->name, name) == 0))
+			continue;
+		r = p->store->ops->rename(p->store, &from.o->handle, l->name, &to.o->handle, name,
+					  0);
+		watch_entry(p, from.o->id, l->name);
+		watch_entry(p, to.o->id, name);
+		if (r == 0)
+			r = object_link_set(b.o, l->lid, parent, name, strlen(name), l->stamp, NULL);
+		if (r < 0)
+			return r;
+		object_dirty(p->cache, b.o);
+	}
+	return 0;
+}
+
+/* The leaf grew by one record: its branch, if we have it, takes the new stamp as its id. */
+static int branch_advance(struct pool *p, struct object *o, struct leaf *leaf,
+			  const struct record *rec, struct apply *ctx)
+{
+	stamp_t old = leaf->stamp;
+	bool have = leaf->have;
+
+	if (have) {
+		AUTO_REF struct object_ref b = {.cache = p->cache};
+		struct apply remote = {.fd = -1, .deps = ctx->deps};
+		char staged[64];
+		(void)snprintf(staged, sizeof(staged), "advance-%016llx", (unsigned long long)old);
+		int r = object_get_raw(p->cache, old, &b.o);
+		if (r == 0)
+			r = write_bytes(p, &b.o->handle, b.o, rec, &remote);
+		if (r < 0)
+			return r;
+		for (size_t i = 0; r == 0 && i < b.o->link_count; i++) {
+			AUTO_REF struct object_ref dir = {.cache = p->cache};
+			r = object_get(p->cache, b.o->links[i].parent, &dir.o);
+			if (r == 0)
+				r = p->store->ops->rename(p->store, &dir.o->handle,
+							  b.o->links[i].name, &p->private_dir,
+							  staged, 0);
+			if (r == 0)
+				watch_entry(p, dir.o->id, b.o->links[i].name);
+		}
+		if (r < 0)
+			return r;
+		object_drop(p->cache, b.o);
+		r = branch_make(p, o, rec->stamp, staged);
+		if (r < 0)
+			return r;
+	}
+	object_leaf_remove(o, old);
+	int r = object_leaf_add(o, rec->stamp, have);
+	content_note(p, o);
+	return r;
+}
+
+void content_note(struct pool *p, struct object *o)
+{
+	object_dirty(p->cache, o);
+	if (content_wanted(o))
+		fetch_note(p, o->id);
+}
+
+/* What a node wrote to one object comes in its order: a later stamp of it among the heads means
+ * that this one was dealt with (before a crash, or by a catch-up). */
+static bool known_already(const struct object *o, stamp_t stamp)
+{
+	if (stamp_slot(o->content) == stamp_slot(stamp) && !stamp_after(stamp, o->content))
+		return true;
+	for (size_t i = 0; i < o->leaf_count; i++) {
+		if (stamp_slot(o->leaves[i].stamp) == stamp_slot(stamp) &&
+		    !stamp_after(stamp, o->leaves[i].stamp))
+			return true;
+	}
+	return false;
+}
+
+int content_apply(struct pool *p, struct object *o, const struct record *rec, struct apply *ctx)
+{
+	if (ctx->local && (o->dead || o->branch_of)) {
+		/* Removed but still open, as scratch files are: no peer needs these bytes. */
+		return write_bytes(p, &o->handle, o, rec, ctx);
+	}
+	/* A local write to bytes that are about to be replaced saves them: they become a content of
+	 * their own beside the one that is being fetched. */
+	if (ctx->local)
+		o->obsolete = false;
+	if (!o->obsolete && !o->dead && rec->base == o->content) {
+		int r = write_bytes(p, &o->handle, o, rec, ctx);
+		if (r < 0)
+			return r;
+		o->content = rec->stamp;
+		object_dirty(p->cache, o);
+		if (!ctx->local)
+			watch_inode(p, o->id, false);
+		return 0;
+	}
+	if (known_already(o, rec->stamp))
+		return 0;
+	struct leaf *leaf = object_leaf(o, rec->base);
+	if (leaf)
+		return branch_advance(p, o, leaf, rec, ctx);
+	/* Written without knowledge of what is here. The file stays, should it have been removed,
+	 * and the other content is fetched whole. */
+	int r = o->dead ? place_revive(p, o) : 0;
+	if (r == 0)
+		r = object_leaf_add(o, rec->stamp, false);
+	if (r < 0)
+		return r;
+	if (stamp_after(rec->stamp, o->times))
+		o->times = rec->stamp;
+	content_note(p, o);
+	return 0;
+}
+
+stamp_t content_wanted(const struct object *o)
+{
+	stamp_t best = o->obsolete ? 0 : o->content;
+	stamp_t missing = 0;
+
+	for (size_t i = 0; i < o->leaf_count; i++) {
+		if (!best || stamp_after(o->leaves[i].stamp, best))
+			best = o->leaves[i].stamp;
+		if (!o->leaves[i].have)
+			missing = o->leaves[i].stamp;
+	}
+	return o->obsolete || best != o->content ? best : missing;
+}
+
+int content_source(struct pool *p, struct object *o, stamp_t leaf, struct object **ret)
+{
+	if (o->content == leaf && !o->obsolete && !o->dead)
+		return object_get_raw(p->cache, o->id, ret);
+	struct leaf *l = object_leaf(o, leaf);
+	return l && l->have ? object_get_raw(p->cache, leaf, ret) : MA_EUNKNOWN;
+}
+
+/* Copies content, length and holes; `to` is empty. */
+static int copy_content(struct pool *p, const struct store_handle *from,
+			const struct store_handle *to)
+{
+	const struct store_ops *ops = p->store->ops;
+	AUTO_FREE uint8_t *buffer = malloc(COPY_CHUNK);
+	struct stat st;
+	off_t start, end, at = 0;
+	int r = buffer ? ops->stat(p->store, from, -1, &st) : -ENOMEM;
+
+	if (r == 0)
+		r = ops->truncate(p->store, to, -1, st.st_size);
+	while (r == 0) {
+		r = ops->next_data(p->store, from, -1, at, &start, &end);
+		for (at = start; r == 0 && at < end;) {
+			size_t size = end - at > COPY_CHUNK ? COPY_CHUNK : (size_t)(end - at);
+			ssize_t n = ops->read(p->store, from, -1, buffer, size, at);
+			if (n <= 0)
+				return n < 0 ? (int)n : 0;
+			r = ops->write(p->store, to, -1, buffer, (size_t)n, at);
+			at += n;
+		}
+	}
+	return r == -ENXIO ? 0 : r;
+}
+
+/* The content shown, which is about to be replaced by a concurrent one, goes into a branch. */
+static int branch_shown(struct pool *p, struct object *o)
+{
+	struct store_handle copy;
+	struct stat st;
+	char staged[64];
+	struct leaf *have = object_leaf(o, o->content);
+
+	if (have && have->have)
+		return 0;
+	(void)snprintf(staged, sizeof(staged), "branch-%016llx", (unsigned long long)o->content);
+	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
+	struct store_node node = {
+		.id = o->content, .mode = st.st_mode, .uid = st.st_uid, .gid = st.st_gid};
+	if (r == 0)
+		r = p->store->ops->make(p->store, &p->private_dir, staged, &node, &copy);
+	if (r == 0)
+		r = copy_content(p, &o->handle, &copy);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
+	if (r == 0)
+		r = p->store->ops->set_times(p->store, &copy, -1, times);
+	if (r == 0)
+		r = branch_make(p, o, o->content, staged);
+	if (r < 0)
+		return r;
+	object_leaf_remove(o, o->content);
+	return object_leaf_add(o, o->content, true);
+}
+
+/* The staged content becomes what the object shows; the object keeps its identity, so that open
+ * files, hard links and handles stay valid. */
+static int install_shown(struct pool *p, struct object *o, stamp_t leaf,
+			 const struct store_handle *staged)
+{
+	const struct store_ops *ops = p->store->ops;
+	struct stat st;
+	int r = o->obsolete ? 0 : branch_shown(p, o);
+
+	if (r == 0)
+		r = ops->stat(p->store, staged, -1, &st);
+	if (r == 0)
+		r = ops->truncate(p->store, &o->handle, -1, 0);
+	if (r == 0)
+		r = copy_content(p, staged, &o->handle);
+	if (r < 0)
+		return r;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
+	o->content = leaf;
+	o->obsolete = false;
+	object_leaf_remove(o, leaf);
+	object_dirty(p->cache, o);
+	watch_inode(p, o->id, false);
+	return ops->set_times(p->store, &o->handle, -1, times);
+}
+
+int content_install(struct pool *p, struct object *o, stamp_t leaf, const char *staged)
+{
+	struct store_handle handle;
+	struct leaf *l = object_leaf(o, leaf);
+	bool shown = content_wanted(o) == leaf && (o->obsolete || stamp_after(leaf, o->content));
+	int r = p->store->ops->lookup(p->store, &p->private_dir, staged, NULL, &handle, NULL);
+
+	if (r < 0)
+		return r;
+	if (!l)
+		return p->store->ops->unlink(p->store, &p->private_dir, staged, false);
+	if (shown) {
+		r = install_shown(p, o, leaf, &handle);
+		if (r == 0)
+			r = p->store->ops->unlink(p->store, &p->private_dir, staged, false);
+	} else {
+		r = branch_make(p, o, leaf, staged);
+		if (r == 0)
+			l->have = true;
+	}
+	content_note(p, o);
+	return r;
+}
+
+int content_resolve(struct pool *p, struct object *o, stamp_t leaf)
+{
+	struct leaf *l = object_leaf(o, leaf);
+
+	if (!l)
+		return 0;
+	int r = l->have ? branch_drop(p, leaf) : 0;
+	object_leaf_remove(o, leaf);
+	content_note(p, o);
+	return r;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Contents of regular files: the one that is shown, and those written without knowledge of it.
+ * A losing content lies in a file of its own, the branch, beside the object's first name.
+ * Callers hold the barrier and the object's lock (all locks where branches are touched).
+ * Invariant: bytes of a content that nobody has replaced knowingly are never overwritten before
+ * they stand in a branch.
+ */
+#ifndef REPLICATION_CONTENT_H
+#define REPLICATION_CONTENT_H
+
+#include "replication/engine.h"
+
+/* WRITE, TRUNCATE, FALLOCATE. Continues the content shown, continues a branch, or begins one. */
+MUST_CHECK int content_apply(struct pool *p, struct object *o, const struct record *rec,
+			     struct apply *ctx);
+/* The content `leaf` is no longer wanted: its branch goes. */
+MUST_CHECK int content_resolve(struct pool *p, struct object *o, stamp_t leaf);
+/* What is missing here: the content to be fetched next, 0: nothing. Pure. */
+stamp_t content_wanted(const struct object *o);
+/* A fetched content stands whole in `staged` (name in the private directory): it becomes what the
+ * object shows, or a branch. The staged file is gone afterwards. */
+MUST_CHECK int content_install(struct pool *p, struct object *o, stamp_t leaf, const char *staged);
+/* Brings branches to where the object's first name is. */
+MUST_CHECK int content_follow(struct pool *p, struct object *o);
+/* What the object has to be for a content of this stamp to be read from it: the object itself,
+ * or its branch (referenced). MA_EUNKNOWN: we do not have it. */
+MUST_CHECK int content_source(struct pool *p, struct object *o, stamp_t leaf, struct object **ret);
+/* Notes that the object has something missing, for the fetcher. */
+void content_note(struct pool *p, struct object *o);
+
+#endif

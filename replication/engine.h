@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The inside of a pool, shared by the files of replication/ only; the outside is pool.h, pools.h.
+ * The pool owns everything here. Lock order: barrier, object locks, then (one at a time, never
+ * nested) cache, journal, position, session, queue locks inside their own files.
+ * Each function says which of them its caller holds.
+ * Invariant: objects change only while the barrier is held shared, so that a flush, which holds
+ * it alone, sees a state that belongs to one journal position.
+ */
+#ifndef REPLICATION_ENGINE_H
+#define REPLICATION_ENGINE_H
+
+#include <pthread.h>
+
+#include "core/loop.h"
+#include "net/net.h"
+#include "replication/journal.h"
+#include "replication/locks.h"
+#include "replication/object.h"
+#include "replication/pool.h"
+#include "replication/pools.h"
+
+/* Where the pool reaches the world; the simulator has its own. */
+struct pool_io {
+	void *arg;
+	/* As net_send(). */
+	int (*send)(void *arg, uint16_t node, enum net_class class, uint16_t type,
+		    const struct net_part *parts, size_t count);
+	/* As net_consumed(); may be NULL. */
+	void (*consumed)(void *arg, uint16_t node, enum net_class class, size_t size);
+	/* The key of a member; MA_EUNKNOWN, MA_EREFUSED. */
+	int (*member_key)(void *arg, uint16_t node, uint8_t ret[KEY_PUBLIC_SIZE]);
+};
+
+/* What each slot has brought so far: vector and chain. */
+struct position {
+	struct vector vector;
+	uint8_t chains[VECTOR_MAX][HASH_SIZE]; /* beside vector.entries */
+};
+
+struct session;
+struct worker;
+struct pending;
+struct catchup_in;
+struct fetches;
+
+struct pair_list {
+	struct {
+		uint64_t a, b;
+	} *pairs;
+	size_t count;
+};
+
+struct pool {
+	char name[FLEET_NAME_MAX + 1];
+	uint64_t id;
+	char *dir;     /* state directory */
+	char *backing; /* backing directory */
+	uint16_t node;
+	const struct keypair *key; /* borrowed: the fleet's */
+	struct pool_io io;
+	struct pool_watch watch;
+
+	struct store *store;
+	struct store_handle private_dir; /* POOL_RESERVED in the backing directory */
+	struct journal *journal;
+	struct index *ix;
+	struct object_cache *cache;
+	struct locks locks;
+	pthread_rwlock_t barrier;
+
+	pthread_mutex_t position_lock; /* guards the next ones up to slot */
+	struct position position;
+	struct vector begun; /* the position, and what is being applied: what own records may rest on */
+	struct vector log_floor; /* the journal lacks batches below: they came as state */
+	bool flushed_whole; /* nothing was open at the last flush */
+	struct vector flushed_vector; /* state hash and vector of the last flush belong together */
+	uint8_t flushed_hash[STATE_HASH_SIZE];
+	uint64_t flushed_pos;
+	uint16_t slot;
+
+	pthread_mutex_t seal_lock; /* one batch is being closed */
+	pthread_mutex_t flush_lock; /* one flush is under way */
+	pthread_mutex_t sync_lock; /* guards syncing */
+	pthread_cond_t sync_done;
+	bool syncing;
+
+	pthread_mutex_t session_lock; /* guards sessions and all in them */
+	struct session *sessions[POOL_PEERS_MAX];
+	size_t session_count;
+
+	pthread_mutex_t losers_lock; /* guards the next two; see losers.h */
+	struct pair_list losers;
+	struct pair_list merges;
+
+	struct worker *worker; /* threads and queue; NULL in the simulator */
+	struct pending *pending; /* batches that wait; worker thread */
+	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
+	bool merging;            /* ... and is being merged: the state is of no position */
+	struct fetches *fetches; /* contents that are missing; has a lock of its own */
+	char problem[256]; /* why the pool stopped taking changes; empty: it works */
+};
+
+static inline void pool_enter(struct pool *p)
+{
+	(void)pthread_rwlock_rdlock(&p->barrier);
+}
+
+static inline void pool_leave(struct pool *p)
+{
+	(void)pthread_rwlock_unlock(&p->barrier);
+}
+
+/* --- lifecycle (pool.c) --- */
+struct pool_config {
+	const char *name;
+	uint64_t id;
+	const char *dir;
+	const char *backing;
+	uint16_t node;
+	uint16_t incarnation;
+	const struct keypair *key;
+	struct pool_io io;
+	uint64_t journal_max_bytes;
+	struct store *store; /* taken over; NULL: the directory `backing` */
+};
+MUST_CHECK int pool_open_at(const struct pool_config *config, struct pool **ret, char *error,
+			    size_t size);
+void pool_free(struct pool *p);
+
+/* --- apply.c: journal, then apply: the one path of local changes. Barrier and locks held. --- */
+struct apply;
+MUST_CHECK int pool_submit(struct pool *p, struct record *rec, struct apply *ctx);
+
+void watch_inode(struct pool *p, uint64_t id, bool attr_only);
+void watch_entry(struct pool *p, uint64_t parent, const char *name);
+
+/* Something waits for its batch, or for a flush. Any lock may be held. */
+void worker_wake(struct pool *p);
+/* Own changes go under the next slot of this node from now on; stored. MA_ELIMIT: none is left. */
+MUST_CHECK int pool_next_incarnation(struct pool *p);
+
+/* --- commit.c: batches, durability, flush --- */
+/* Closes what is open into batches and gives them to the sessions. */
+MUST_CHECK int commit_seal(struct pool *p);
+/* Waits until the journal is on disk up to `pos`. */
+MUST_CHECK int commit_sync(struct pool *p, uint64_t pos);
+/* Writes dirty objects and the position into the index, lets the journal go. */
+MUST_CHECK int commit_flush(struct pool *p);
+/* Recovers position and what was applied after the last flush. At open. */
+MUST_CHECK int commit_recover(struct pool *p);
+void position_get(struct pool *p, struct vector *ret);
+/* The batch will be applied: own batches from now on depend on it. */
+MUST_CHECK int position_begin(struct pool *p, const struct batch *batch);
+/* Chain of a slot; zero for one never seen. */
+void position_chain(struct pool *p, uint16_t slot, uint8_t ret[HASH_SIZE]);
+MUST_CHECK int position_advance(struct pool *p, const struct batch *batch);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The state of an object at another node joins ours, facet by facet, by the same rules as records.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "replication/apply.h"
+#include "replication/catchup.h"
+#include "replication/content.h"
+#include "replication/losers.h"
+#include "replication/place.h"
+
+int item_read(const void *bytes, size_t size, struct item *ret)
+{
+	struct rd r = rd_init(bytes, size);
+	uint32_t state_size = rd_u32(&r);
+	const uint8_t *state = rd_bytes(&r, state_size);
+
+	memset(ret, 0, sizeof(*ret));
+	uint32_t xattrs_size = rd_u32(&r);
+	ret->xattrs = rd_bytes(&r, xattrs_size);
+	ret->xattrs_size = xattrs_size;
+	ret->has_data = rd_u8(&r);
+	ret->size = rd_u64(&r);
+	ret->data_size = rd_left(&r);
+	ret->data = rd_bytes(&r, ret->data_size);
+	if (r.failed || ret->data_size > CATCHUP_INLINE_MAX || ret->size > INT64_MAX)
+		return MA_ECORRUPT;
+	return object_decode(state, state_size, &ret->state);
+}
+
+/* True if every content that counts in the object is covered by the vector. */
+static bool contents_covered(const struct object *o, const struct vector *v)
+{
+	if (!S_ISREG(o->type))
+		return true;
+	if (!o->obsolete && !vector_covers(v, o->content))
+		return false;
+	for (size_t i = 0; i < o->leaf_count; i++) {
+		if (!vector_covers(v, o->leaves[i].stamp))
+			return false;
+	}
+	return true;
+}
+
+static bool counts(const struct object *o, stamp_t stamp)
+{
+	return (!o->obsolete && o->content == stamp) || object_leaf((struct object *)(uintptr_t)o, stamp);
+}
+
+/* Of our contents those stay that they have too or have not seen; of theirs those come that we
+ * have not seen. */
+static int merge_contents(struct pool *p, struct object *mine, const struct object *theirs,
+			  const struct vector *their_v, const struct vector *my_v)
+{
+	int r = 0;
+
+	if (!S_ISREG(mine->type))
+		return 0;
+	if (!mine->obsolete && !counts(theirs, mine->content) &&
+	    vector_covers(their_v, mine->content))
+		mine->obsolete = true;
+	for (size_t i = mine->leaf_count; r == 0 && i-- > 0;) {
+		stamp_t leaf = mine->leaves[i].stamp;
+		if (!counts(theirs, leaf) && vector_covers(their_v, leaf))
+			r = content_resolve(p, mine, leaf);
+	}
+	for (size_t i = 0; r == 0 && i <= theirs->leaf_count; i++) {
+		stamp_t leaf = i < theirs->leaf_count ? theirs->leaves[i].stamp : theirs->content;
+		if ((i == theirs->leaf_count && theirs->obsolete) || counts(mine, leaf) ||
+		    vector_covers(my_v, leaf))
+			continue;
+		r = object_leaf_add(mine, leaf, false);
+	}
+	return r;
+}
+
+static int merge_owner(struct pool *p, struct object *mine, const struct object *theirs)
+{
+	if (!stamp_after(theirs->owner, mine->owner))
+		return 0;
+	mine->owner = theirs->owner;
+	if (mine->dead || !mine->handle.size) {
+		mine->attrs.mode = theirs->attrs.mode;
+		mine->attrs.uid = theirs->attrs.uid;
+		mine->attrs.gid = theirs->attrs.gid;
+		return 0;
+	}
+	return p->store->ops->set_owner(p->store, &mine->handle, theirs->attrs.mode & 07777,
+					theirs->attrs.uid, theirs->attrs.gid);
+}
+
+static int merge_times(struct pool *p, struct object *mine, const struct object *theirs)
+{
+	if (stamp_after(theirs->times, mine->times)) {
+		mine->times = theirs->times;
+		mine->attrs.mtime_ns = theirs->attrs.mtime_ns;
+	} else if (theirs->times != mine->times) {
+		return 0;
+	}
+	if (mine->dead || !mine->handle.size)
+		return 0;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+				    place_timespec(theirs->attrs.mtime_ns)};
+	return p->store->ops->set_times(p->store, &mine->handle, -1, times);
+}
+
+static int merge_xattrs(struct pool *p, struct object *mine, const struct item *item)
+{
+	struct rd r = rd_init(item->xattrs, item->xattrs_size);
+	bool live = !mine->dead && mine->handle.size;
+	int code = 0;
+
+	for (uint16_t i = rd_u16(&r); i > 0 && code == 0; i--) {
+		size_t name_size;
+		const char *bytes = (const char *)rd_blob16(&r, 255, &name_size);
+		bool present = rd_u8(&r);
+		stamp_t stamp = rd_u64(&r);
+		uint32_t size = rd_u32(&r);
+		const uint8_t *value = rd_bytes(&r, size);
+		char name[256];
+		if (r.failed || !name_size)
+			return MA_ECORRUPT;
+		(void)snprintf(name, sizeof(name), "%.*s", (int)name_size, bytes);
+		stamp_t head = object_xattr(mine, name, name_size);
+		if (head && !stamp_after(stamp, head))
+			continue;
+		if (live && present)
+			code = p->store->ops->set_xattr(p->store, &mine->handle, name, value, size, 0);
+		else if (live)
+			code = p->store->ops->remove_xattr(p->store, &mine->handle, name);
+		if (code == -ENODATA)
+			code = 0;
+		if (code == 0)
+			code = object_xattr_set(mine, name, name_size, stamp);
+	}
+	return code;
+}
+
+static int move_link(struct pool *p, struct object *mine, struct link *ml, const struct link *tl)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	struct place from = {0};
+	bool was_dead = ml->dead;
+	char old_name[256];
+
+	link_shown(ml, from.name);
+	(void)snprintf(old_name, sizeof(old_name), "%s", ml->name);
+	bool plain = !ml->conflict;
+	int r = object_get(p->cache, ml->parent, &dir.o);
+	if (r < 0)
+		return r;
+	from.dir = dir.o;
+	if (!was_dead && tl->dead) {
+		struct apply ctx = {.fd = -1};
+		r = apply_remove(p, mine, ml, &ctx);
+		ml->stamp = tl->stamp;
+		return r == -ENOTEMPTY ? 0 : r;
+	}
+	if (ml->conflict)
+		losers_remove(p, mine->id, ml->lid);
+	struct link *l;
+	r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name), tl->stamp, &l);
+	if (r < 0)
+		return r;
+	l->dead = tl->dead;
+	if (tl->dead)
+		return 0;
+	bool gone = mine->dead;
+	mine->dead = false;
+	if (gone) {
+		mine->handle.size = 0;
+		mine->obsolete = S_ISREG(mine->type);
+	}
+	r = place_link(p, mine, l, was_dead || gone ? NULL : &from);
+	if (r == 0 && plain && !was_dead && p->losers.count)
+		r = place_vacated(p, dir.o, old_name);
+	return r;
+}
+
+static int merge_link(struct pool *p, struct object *mine, const struct item *item,
+		      const struct link *tl, const struct vector *their_v,
+		      const struct vector *my_v)
+{
+	struct link *ml = object_link(mine, tl->lid);
+
+	if (!ml) {
+		int r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name),
+					tl->stamp, &ml);
+		if (r < 0)
+			return r;
+		ml->dead = tl->dead;
+		if (tl->dead)
+			return 0;
+		mine->dead = false;
+		return place_link(p, mine, ml, NULL);
+	}
+	if (stamp_after(tl->stamp, ml->stamp))
+		return move_link(p, mine, ml, tl);
+	if (tl->stamp != ml->stamp || tl->dead == ml->dead)
+		return 0;
+	if (tl->dead) {
+		struct apply ctx = {.fd = -1};
+		int r = contents_covered(mine, their_v) ? apply_remove(p, mine, ml, &ctx) : 0;
+		return r == -ENOTEMPTY ? 0 : r;
+	}
+	/* They still have what we removed: it stays removed unless it was written meanwhile. */
+	return contents_covered(&item->state, my_v) ? 0 : move_link(p, mine, ml, tl);
+}
+
+static int write_inline(struct pool *p, struct object *mine, const struct item *item)
+{
+	stamp_t stamp = item->state.content;
+	const struct store_ops *ops = p->store->ops;
+
+	if (!item->has_data || mine->dead || !mine->obsolete || !mine->handle.size ||
+	    content_wanted(mine) != stamp)
+		return 0;
+	int r = ops->truncate(p->store, &mine->handle, -1, 0);
+	if (r == 0 && item->data_size)
+		r = ops->write(p->store, &mine->handle, -1, item->data, item->data_size, 0);
+	if (r == 0 && item->size != item->data_size)
+		r = ops->truncate(p->store, &mine->handle, -1, (off_t)item->size);
+	if (r < 0)
+		return r;
+	mine->content = stamp;
+	mine->obsolete = false;
+	object_leaf_remove(mine, stamp);
+	return 0;
+}
+
+static int merge_alias(struct pool *p, struct object *mine, const struct object *theirs)
+{
+	if (!theirs->alias_of || mine->alias_of)
+		return 0;
+	int r = place_merge(p, mine->id, theirs->alias_of);
+	uint64_t goes, stays;
+	while (r == 0 && losers_take_merge(p, &goes, &stays))
+		; /* it was told already: that is how we know */
+	return r;
+}
+
+static int begin_new(struct object *mine, const struct object *theirs)
+{
+	mine->dead = true; /* until a link says otherwise */
+	mine->obsolete = S_ISREG(mine->type);
+	mine->removed = theirs->removed;
+	mine->removed_seen = theirs->removed_seen;
+	mine->attrs = theirs->attrs;
+	if (theirs->attrs.target) {
+		mine->attrs.target = strdup(theirs->attrs.target);
+		if (!mine->attrs.target)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
+	       const struct vector *my_v)
+{
+	AUTO_REF struct object_ref mine = {.cache = p->cache};
+	struct object *theirs = &item->state;
+	int r = object_get_raw(p->cache, theirs->id, &mine.o);
+
+	if (theirs->branch_of)
+		return 0; /* their place for a losing content; ours is made when it is fetched */
+	if (r == MA_EUNKNOWN) {
+		r = object_add(p->cache, theirs->id, theirs->type, &mine.o);
+		if (r == 0)
+			r = begin_new(mine.o, theirs);
+	}
+	if (r < 0)
+		return r;
+	if (mine.o->alias_of)
+		return 0;
+	object_dirty(p->cache, mine.o);
+	for (size_t i = 0; r == 0 && i < theirs->link_count && !theirs->alias_of; i++)
+		r = merge_link(p, mine.o, item, &theirs->links[i], their_v, my_v);
+	if (r == 0)
+		r = merge_alias(p, mine.o, theirs);
+	if (r < 0 || mine.o->alias_of)
+		return r;
+	r = merge_contents(p, mine.o, theirs, their_v, my_v);
+	if (r == 0)
+		r = write_inline(p, mine.o, item);
+	if (r == 0)
+		r = merge_owner(p, mine.o, theirs);
+	if (r == 0)
+		r = merge_xattrs(p, mine.o, item);
+	if (r == 0)
+		r = merge_times(p, mine.o, theirs);
+	content_note(p, mine.o);
+	watch_inode(p, mine.o->id, false);
+	return r;
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Names in the backing directory follow the links of the objects, collisions by rule.
+ * See docs/decisions/0005-names.md. Callers hold the barrier and, unless the step is a plain one
+ * of a local call, all object locks.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "core/log.h"
+#include "replication/losers.h"
+#include "replication/place.h"
+
+#define MERGE_DEPTH_MAX 1000
+
+void place_node(const struct object *o, struct store_node *ret)
+{
+	*ret = (struct store_node){.id = o->id,
+				   .mode = o->type | (o->attrs.mode & 07777),
+				   .uid = o->attrs.uid,
+				   .gid = o->attrs.gid,
+				   .rdev = o->attrs.rdev,
+				   .target = o->attrs.target};
+}
+
+struct timespec place_timespec(int64_t ns)
+{
+	struct timespec t = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+
+	if (t.tv_nsec < 0) { /* before 1970 */
+		t.tv_nsec += 1000000000;
+		t.tv_sec--;
+	}
+	return t;
+}
+
+int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp)
+{
+	/* The step that calls for this has set the time of the day: even a change that comes late
+	 * has to put back the time of the latest one. */
+	if (!dir->times || stamp_after(stamp, dir->times)) {
+		dir->times = stamp;
+		dir->attrs.mtime_ns = time_ns;
+		object_dirty(p->cache, dir);
+	}
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(dir->attrs.mtime_ns)};
+	int r = p->store->ops->set_times(p->store, &dir->handle, -1, times);
+	/* A directory that went meanwhile has no time to be set. */
+	return r == -ESTALE ? 0 : r;
+}
+
+/* True if the first of two that want one name gets it: directories keep their paths, otherwise
+ * the later move wins. */
+bool place_wins(const struct object *a, const struct link *al, const struct object *b,
+		const struct link *bl)
+{
+	if (S_ISDIR(a->type) != S_ISDIR(b->type))
+		return S_ISDIR(a->type);
+	return stamp_after(al->stamp, bl->stamp);
+}
+
+/* Moves the loser of a name, which stands under it, to its conflict name. */
+static int displace(struct pool *p, struct object *o, struct link *l, struct object *dir)
+{
+	char shown[256];
+
+	l->conflict = true;
+	link_shown(l, shown);
+	int r = p->store->ops->rename(p->store, &dir->handle, l->name, &dir->handle, shown, 0);
+	if (r < 0) {
+		l->conflict = false;
+		return r;
+	}
+	object_dirty(p->cache, o);
+	watch_entry(p, dir->id, l->name);
+	watch_entry(p, dir->id, shown);
+	return losers_add(p, o->id, l->lid);
+}
+
+/* Something stands there that no record knows: put there by hand. It is kept, out of the way. */
+static int displace_stray(struct pool *p, struct object *dir, const char *name)
+{
+	char aside[256];
+	stamp_t stamp = stamp_make(0, seq_from_wall(clock_wall_ns()));
+
+	conflict_name(name, stamp, aside);
+	log_warn("pool \"%s\": \"%s\" in the backing directory is not MultiAll's: kept as \"%s\"",
+		 p->name, name, aside);
+	return p->store->ops->rename(p->store, &dir->handle, name, &dir->handle, aside, 0);
+}
+
+enum { FREE = 0, MERGED = 1, THERE = 2 };
+
+/* Frees the plain name for the link, or marks the link as the loser. MERGED: o and the directory
+ * that stands there are one now. THERE: it is o itself that stands there. */
+static int settle_collision(struct pool *p, struct object *o, struct link *l, struct object *dir)
+{
+	uint64_t other_id;
+	int r = p->store->ops->lookup(p->store, &dir->handle, l->name, &other_id, NULL, NULL);
+
+	if (r < 0)
+		return r == -ENOENT ? FREE : r;
+	if (other_id == o->id)
+		return THERE;
+	AUTO_REF struct object_ref other = {.cache = p->cache};
+	r = other_id ? object_get(p->cache, other_id, &other.o) : MA_EUNKNOWN;
+	if (r == MA_EUNKNOWN)
+		return displace_stray(p, dir, l->name);
+	if (r < 0)
+		return r;
+	struct link *ol = object_link_at(p->cache, other.o, dir->id, l->name, strlen(l->name));
+	if (!ol)
+		return displace_stray(p, dir, l->name);
+	if (S_ISDIR(o->type) && S_ISDIR(other.o->type)) {
+		r = place_merge(p, o->id, other.o->id);
+		return r < 0 ? r : MERGED;
+	}
+	if (place_wins(o, l, other.o, ol))
+		return displace(p, other.o, ol, dir);
+	l->conflict = true;
+	return losers_add(p, o->id, l->lid);
+}
+
+int place_link(struct pool *p, struct object *o, struct link *l, const struct place *from)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	int r = object_get(p->cache, l->parent, &dir.o);
+
+	if (r == 0 && dir.o->dead)
+		r = place_revive(p, dir.o);
+	if (r < 0)
+		return r;
+	l->conflict = false;
+	object_dirty(p->cache, o);
+	r = settle_collision(p, o, l, dir.o);
+	if (r < 0)
+		return r;
+	bool same = from && from->dir == dir.o && strcmp(from->name, l->name) == 0;
+	if (r == THERE || (r == MERGED && o->alias_of))
+		return from && !same ? place_remove(p, o, from->dir, from->name) : 0;
+	if (r == MERGED && !from)
+		return 0;
+	char shown[256];
+	link_shown(l, shown);
+	if (from) {
+		r = p->store->ops->rename(p->store, &from->dir->handle, from->name,
+					  &dir.o->handle, shown, 0);
+		watch_entry(p, from->dir->id, from->name);
+	} else if (o->handle.size) {
+		r = p->store->ops->link(p->store, &o->handle, &dir.o->handle, shown);
+		if (r == -EEXIST)
+			r = 0;
+	} else {
+		struct store_node node;
+		place_node(o, &node);
+		r = p->store->ops->make(p->store, &dir.o->handle, shown, &node, &o->handle);
+	}
+	watch_entry(p, dir.o->id, shown);
+	return r;
+}
+
+int place_remove(struct pool *p, struct object *o, struct object *dir, const char *shown)
+{
+	uint64_t id;
+	int r = p->store->ops->lookup(p->store, &dir->handle, shown, &id, NULL, NULL);
+
+	if (r == -ENOENT || (r == 0 && id != o->id))
+		return 0;
+	if (r == 0)
+		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
+	watch_entry(p, dir->id, shown);
+	return r;
+}
+
+int place_vacated(struct pool *p, struct object *dir, const char *name)
+{
+	AUTO_REF struct object_ref best = {.cache = p->cache};
+	struct link *best_link = NULL;
+	uint64_t id, lid;
+
+	for (size_t i = 0; losers_at(p, i, &id, &lid); i++) {
+		AUTO_REF struct object_ref o = {.cache = p->cache};
+		if (object_get(p->cache, id, &o.o) < 0)
+			continue;
+		struct link *l = object_link(o.o, lid);
+		if (!l || l->dead || !l->conflict || strcmp(l->name, name) != 0)
+			continue;
+		AUTO_REF struct object_ref parent = {.cache = p->cache};
+		if (object_get(p->cache, l->parent, &parent.o) < 0 || parent.o->id != dir->id)
+			continue;
+		if (best_link && !place_wins(o.o, l, best.o, best_link))
+			continue;
+		object_ref_end(&best);
+		best.o = o.o;
+		o.o = NULL;
+		best_link = l;
+	}
+	if (!best_link)
+		return 0;
+	struct place from = {.dir = dir};
+	link_shown(best_link, from.name);
+	losers_remove(p, best.o->id, best_link->lid);
+	return place_link(p, best.o, best_link, &from);
+}
+
+int place_revive(struct pool *p, struct object *o)
+{
+	struct link *best = NULL;
+
+	for (size_t i = 0; i < o->link_count; i++) {
+		if (!best || stamp_after(o->links[i].stamp, best->stamp))
+			best = &o->links[i];
+	}
+	if (!best)
+		return MA_EUNKNOWN;
+	best->dead = false;
+	o->dead = false;
+	o->removed = 0;
+	o->handle.size = 0;
+	/* The bytes went with the name; the caller knows which content is wanted now. */
+	if (S_ISREG(o->type))
+		o->obsolete = true;
+	object_dirty(p->cache, o);
+	return place_link(p, o, best, NULL);
+}
+
+struct merge_walk {
+	struct pool *p;
+	struct object *from;
+	size_t seen;
+};
+
+/* One child of the directory that is merged into another goes over, by the rule of names. */
+static int merge_child(void *arg, const char *name, uint64_t id, mode_t type)
+{
+	struct merge_walk *walk = arg;
+	struct pool *p = walk->p;
+	AUTO_REF struct object_ref child = {.cache = p->cache};
+
+	(void)type;
+	int r = id ? object_get(p->cache, id, &child.o) : MA_EUNKNOWN;
+	if (r < 0)
+		return r == MA_EUNKNOWN ? 0 : r;
+	struct place from = {.dir = walk->from};
+	(void)snprintf(from.name, sizeof(from.name), "%s", name);
+	for (size_t i = 0; i < child.o->link_count; i++) {
+		char shown[256];
+		struct link *l = &child.o->links[i];
+		link_shown(l, shown);
+		/* The link names the directory that is going, or one that went into it before. */
+		AUTO_REF struct object_ref parent = {.cache = p->cache};
+		if (l->dead || strcmp(shown, name) != 0 ||
+		    object_get(p->cache, l->parent, &parent.o) < 0)
+			continue;
+		return place_link(p, child.o, l, &from);
+	}
+	return 0;
+}
+
+/* Facets of the one that goes, where they are later, become those of the one that stays. */
+static int merge_facets(struct pool *p, struct object *stays, struct object *goes)
+{
+	struct link *sl = stays->link_count ? &stays->links[0] : NULL;
+	struct link *gl = goes->link_count ? &goes->links[0] : NULL;
+
+	if (sl && gl && stamp_after(gl->stamp, sl->stamp))
+		sl->stamp = gl->stamp;
+	if (stamp_after(goes->times, stays->times)) {
+		stays->times = goes->times;
+		stays->attrs.mtime_ns = goes->attrs.mtime_ns;
+	}
+	if (!stamp_after(goes->owner, stays->owner))
+		return 0;
+	stays->owner = goes->owner;
+	struct stat st;
+	if (!goes->handle.size) {
+		st.st_mode = goes->attrs.mode;
+		st.st_uid = goes->attrs.uid;
+		st.st_gid = goes->attrs.gid;
+	} else {
+		int r = p->store->ops->stat(p->store, &goes->handle, -1, &st);
+		if (r < 0)
+			return r;
+	}
+	return p->store->ops->set_owner(p->store, &stays->handle, st.st_mode & 07777, st.st_uid,
+					st.st_gid);
+}
+
+int place_merge(struct pool *p, uint64_t a, uint64_t b)
+{
+	AUTO_REF struct object_ref x = {.cache = p->cache};
+	AUTO_REF struct object_ref y = {.cache = p->cache};
+	int r = object_get(p->cache, a, &x.o);
+
+	if (r == 0)
+		r = object_get(p->cache, b, &y.o);
+	if (r < 0 || x.o == y.o)
+		return r;
+	struct object *stays = stamp_after(x.o->id, y.o->id) ? y.o : x.o;
+	struct object *goes = stays == x.o ? y.o : x.o;
+	if (stays->id == POOL_ROOT_ID || goes->id == POOL_ROOT_ID)
+		return MA_ECORRUPT;
+	if (!stays->handle.size) {
+		/* Only the other is there: it takes the identity of the one that stays. */
+		stays->handle = goes->handle;
+		goes->handle.size = 0;
+		r = p->store->ops->set_id(p->store, &stays->handle, stays->id);
+	}
+	if (r == 0)
+		r = merge_facets(p, stays, goes);
+	if (r < 0)
+		return r;
+	goes->alias_of = stays->id;
+	object_dirty(p->cache, stays);
+	object_dirty(p->cache, goes);
+	if (goes->handle.size) {
+		struct merge_walk walk = {.p = p, .from = goes};
+		r = p->store->ops->entries(p->store, &goes->handle, merge_child, &walk);
+		for (size_t i = 0; r == 0 && i < goes->link_count; i++) {
+			AUTO_REF struct object_ref dir = {.cache = p->cache};
+			char shown[256];
+			link_shown(&goes->links[i], shown);
+			if (object_get(p->cache, goes->links[i].parent, &dir.o) == 0)
+				r = place_remove(p, goes, dir.o, shown);
+		}
+		goes->handle.size = 0;
+	}
+	if (r < 0)
+		return r;
+	watch_inode(p, stays->id, false);
+	return losers_note_merge(p, goes->id, stays->id);
+}
+
+/* True if `id` is `dir` or stands above it. */
+bool place_is_above(struct pool *p, uint64_t id, uint64_t dir)
+{
+	for (int depth = 0; depth < MERGE_DEPTH_MAX && dir != POOL_ROOT_ID; depth++) {
+		AUTO_REF struct object_ref d = {.cache = p->cache};
+		if (dir == id)
+			return true;
+		if (object_get(p->cache, dir, &d.o) < 0 || !d.o->link_count)
+			return false;
+		if (d.o->id == id)
+			return true;
+		dir = d.o->links[0].parent;
+	}
+	return false;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A pool is opened, recovered, closed.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "core/io.h"
+#include "core/log.h"
+#include "replication/catchup.h"
+#include "replication/fetch.h"
+#include "replication/pool_file.h"
+#include "replication/session.h"
+
+static int init_locks(struct pool *p)
+{
+	pthread_rwlockattr_t attr;
+	pthread_mutex_t *const mutexes[] = {&p->position_lock, &p->seal_lock,  &p->flush_lock,
+					    &p->sync_lock,     &p->session_lock, &p->losers_lock};
+
+	for (size_t i = 0; i < sizeof(mutexes) / sizeof(mutexes[0]); i++)
+		(void)pthread_mutex_init(mutexes[i], NULL);
+	(void)pthread_cond_init(&p->sync_done, NULL);
+	locks_init(&p->locks);
+	/* A flush must not wait for ever behind a stream of calls; nobody enters twice. */
+	(void)pthread_rwlockattr_init(&attr);
+	(void)pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	(void)pthread_rwlock_init(&p->barrier, &attr);
+	(void)pthread_rwlockattr_destroy(&attr);
+	return 0;
+}
+
+/* The root is there from the beginning on every node, under the same id. */
+static int open_root(struct pool *p)
+{
+	AUTO_REF struct object_ref root = {.cache = p->cache};
+	int r = object_get(p->cache, POOL_ROOT_ID, &root.o);
+
+	if (r == MA_EUNKNOWN)
+		r = object_add(p->cache, POOL_ROOT_ID, S_IFDIR, &root.o);
+	if (r == 0)
+		r = p->store->ops->root(p->store, &root.o->handle);
+	if (r < 0)
+		return r;
+	struct store_node node = {.id = POOL_ROOT_ID, .mode = S_IFDIR | 0700};
+	return p->store->ops->make(p->store, &root.o->handle, POOL_RESERVED, &node,
+				   &p->private_dir);
+}
+
+static int open_parts(struct pool *p, const struct pool_config *config, char *error, size_t size)
+{
+	AUTO_FREE char *journal_dir = path_join(config->dir, "journal");
+	AUTO_FREE char *index_path = path_join(config->dir, "index.db");
+	struct journal_config journal = {
+		.dir = journal_dir, .pool = p->id, .max_bytes = config->journal_max_bytes};
+	int r = 0;
+
+	if (!journal_dir || !index_path)
+		return -ENOMEM;
+	p->store = config->store;
+	if (!p->store)
+		r = store_dir_open(config->backing, &p->store, error, size);
+	if (r == 0)
+		r = journal_open(&journal, &p->journal, error, size);
+	if (r == 0)
+		r = index_open(index_path, &p->ix, error, size);
+	if (r == 0)
+		r = object_cache_new(p->ix, &p->cache);
+	if (r == 0)
+		r = fetch_new(p);
+	return r;
+}
+
+static char *copy_or_null(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+int pool_open_at(const struct pool_config *config, struct pool **ret, char *error, size_t size)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	(void)init_locks(p);
+	(void)snprintf(p->name, sizeof(p->name), "%s", config->name);
+	p->id = config->id;
+	p->dir = strdup(config->dir);
+	p->backing = copy_or_null(config->backing);
+	p->node = config->node;
+	p->key = config->key;
+	p->io = config->io;
+	p->slot = (uint16_t)(config->node * SLOT_INCARNATIONS + config->incarnation);
+	error[0] = '\0';
+	int r = p->dir ? open_parts(p, config, error, size) : -ENOMEM;
+	if (r == 0) {
+		journal_set_slot(p->journal, p->slot);
+		r = open_root(p);
+	}
+	if (r == 0)
+		r = commit_recover(p);
+	if (r == 0)
+		r = commit_seal(p);
+	if (r < 0) {
+		if (!error[0])
+			(void)snprintf(error, size, "cannot open pool \"%s\" (state in %s): %s",
+				       config->name, config->dir, err_text(r));
+		pool_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+void pool_free(struct pool *p)
+{
+	if (!p)
+		return;
+	session_free_all(p);
+	receive_free(p);
+	catchup_in_free(p);
+	object_cache_free(p->cache);
+	fetch_free(p);
+	index_close(p->ix);
+	journal_close(p->journal);
+	if (p->store)
+		p->store->ops->free(p->store);
+	free(p->losers.pairs);
+	free(p->merges.pairs);
+	locks_done(&p->locks);
+	(void)pthread_rwlock_destroy(&p->barrier);
+	(void)pthread_cond_destroy(&p->sync_done);
+	free(p->dir);
+	free(p->backing);
+	free(p);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/pool_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/auto.h"
+#include "core/io.h"
+
+#define POOL_FILE_MAX 4096
+static const char magic[8] = "MAPOOL01";
+
+static char *file_path(const char *dir)
+{
+	return path_join(dir, "pool");
+}
+
+int pool_file_read(const char *dir, struct pool_file *ret)
+{
+	AUTO_FREE char *path = file_path(dir);
+	AUTO_FREE uint8_t *data = NULL;
+	size_t size, length;
+
+	if (!path)
+		return -ENOMEM;
+	int code = file_read(path, POOL_FILE_MAX, &data, &size);
+	if (code < 0)
+		return code;
+	struct rd r = rd_init(data, size);
+	const uint8_t *head = rd_bytes(&r, sizeof(magic));
+	if (!head || memcmp(head, magic, sizeof(magic)) != 0)
+		return MA_ECORRUPT;
+	memset(ret, 0, sizeof(*ret));
+	ret->id = rd_u64(&r);
+	ret->incarnation = rd_u16(&r);
+	rd_copy(&r, ret->store, sizeof(ret->store));
+	const uint8_t *text = rd_blob16(&r, sizeof(ret->name) - 1, &length);
+	if (text)
+		memcpy(ret->name, text, length);
+	text = rd_blob16(&r, sizeof(ret->backing) - 1, &length);
+	if (text)
+		memcpy(ret->backing, text, length);
+	return r.failed ? MA_ECORRUPT : 0;
+}
+
+int pool_file_write(const char *dir, const struct pool_file *file)
+{
+	AUTO_FREE char *path = file_path(dir);
+	uint8_t bytes[512];
+	struct wr w = wr_init(bytes, sizeof(bytes));
+
+	wr_bytes(&w, magic, sizeof(magic));
+	wr_u64(&w, file->id);
+	wr_u16(&w, file->incarnation);
+	wr_bytes(&w, file->store, sizeof(file->store));
+	wr_blob16(&w, file->name, strlen(file->name));
+	wr_blob16(&w, file->backing, strlen(file->backing));
+	return !path || w.failed ? -ENOMEM : file_replace(path, bytes, wr_used(&w), 0600);
+}
+
+static char *mark_path(const struct pool_file *file)
+{
+	char *path = NULL;
+
+	return asprintf(&path, "%s/%s/store", file->backing, POOL_RESERVED) < 0 ? NULL : path;
+}
+
+int pool_store_mark(const struct pool_file *file)
+{
+	AUTO_FREE char *dir = path_join(file->backing, POOL_RESERVED);
+	AUTO_FREE char *path = mark_path(file);
+	uint8_t bytes[24];
+	struct wr w = wr_init(bytes, sizeof(bytes));
+
+	wr_u64(&w, file->id);
+	wr_bytes(&w, file->store, sizeof(file->store));
+	if (!dir || !path)
+		return -ENOMEM;
+	int r = dir_make(dir, 0700);
+	return r < 0 ? r : file_replace(path, bytes, sizeof(bytes), 0600);
+}
+
+int pool_store_check(const struct pool_file *file, char *error, size_t size)
+{
+	AUTO_FREE char *path = mark_path(file);
+	AUTO_FREE uint8_t *data = NULL;
+	size_t length = 0;
+	int r = path ? file_read(path, 64, &data, &length) : -ENOMEM;
+
+	if (r < 0) {
+		(void)snprintf(error, size,
+			       "the backing directory %s of pool \"%s\" is empty or not mounted (no %s): "
+			       "%s. Nothing is taken for deleted; mount it and start again",
+			       file->backing, file->name, path ? path : "store mark", err_text(r));
+		return MA_ESTORE;
+	}
+	struct rd rd = rd_init(data, length);
+	uint64_t id = rd_u64(&rd);
+	const uint8_t *store = rd_bytes(&rd, sizeof(file->store));
+	if (id == file->id && store && memcmp(store, file->store, sizeof(file->store)) == 0)
+		return 0;
+	(void)snprintf(error, size,
+		       "the backing directory %s belongs to another pool or another copy of \"%s\"; "
+		       "put the right one in place, or leave the pool and join again",
+		       file->backing, file->name);
+	return MA_ESTORE;
+}

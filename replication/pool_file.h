@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The pool file: which pool a state directory belongs to, where its tree is, our incarnation.
+ * Plain values.
+ * Any thread; blocks on the disk.
+ * Invariant: the file is replaced whole; the same pool id stands in the backing directory, so that
+ * an empty or foreign directory is recognised.
+ */
+#ifndef REPLICATION_POOL_FILE_H
+#define REPLICATION_POOL_FILE_H
+
+#include "replication/engine.h"
+
+struct pool_file {
+	uint64_t id;
+	char name[FLEET_NAME_MAX + 1];
+	char backing[256];
+	uint16_t incarnation;
+	uint8_t store[16]; /* random; the same in the backing directory's reserved directory */
+};
+
+MUST_CHECK int pool_file_read(const char *dir, struct pool_file *ret);
+MUST_CHECK int pool_file_write(const char *dir, const struct pool_file *file);
+/* Marks the backing directory as this pool's. */
+MUST_CHECK int pool_store_mark(const struct pool_file *file);
+/* MA_ESTORE, with the reason in `error`, unless the directory is there and marked as ours. */
+MUST_CHECK int pool_store_check(const struct pool_file *file, char *error, size_t size);
+
+#endif

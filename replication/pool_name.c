@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * pool.h: calls that change names.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/auto.h"
+#include "replication/pool_ops.h"
+
+/* POSIX ACL in an extended attribute, version 2: see acl(5) and linux/posix_acl_xattr.h. */
+enum { ACL_VERSION = 2, ACL_USER_OBJ = 1, ACL_GROUP_OBJ = 4, ACL_MASK = 16, ACL_OTHER = 32 };
+
+int64_t ops_now_ns(void)
+{
+	return clock_wall_ns();
+}
+
+int name_allowed(uint64_t parent, const char *name)
+{
+	if (strlen(name) > RECORD_NAME_MAX)
+		return -ENAMETOOLONG;
+	return parent == POOL_ROOT_ID && strcmp(name, POOL_RESERVED) == 0 ? -EPERM : 0;
+}
+
+void entry_end(struct entry *e)
+{
+	object_ref_end(&e->dir);
+	object_ref_end(&e->o);
+}
+
+static int dir_get(struct pool *p, uint64_t id, struct object_ref *ret)
+{
+	ret->cache = p->cache;
+	int r = object_get(p->cache, id, &ret->o);
+	if (r < 0)
+		return r == MA_EUNKNOWN ? -ESTALE : r;
+	if (!S_ISDIR(ret->o->type))
+		return -ENOTDIR;
+	return ret->o->dead ? -ENOENT : 0;
+}
+
+int entry_find(struct pool *p, uint64_t parent, const char *name, struct entry *ret)
+{
+	uint64_t id;
+
+	*ret = (struct entry){.p = p, .o = {.cache = p->cache}};
+	int r = dir_get(p, parent, &ret->dir);
+	if (r == 0)
+		r = name_allowed(ret->dir.o->id, name);
+	if (r < 0)
+		return r;
+	r = p->store->ops->lookup(p->store, &ret->dir.o->handle, name, &id, NULL, NULL);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (!id) {
+		r = adopt_entry(p, ret->dir.o->id, name);
+		if (r == 0)
+			r = p->store->ops->lookup(p->store, &ret->dir.o->handle, name, &id, NULL,
+						  NULL);
+	}
+	if (r == 0)
+		r = object_get(p->cache, id, &ret->o.o);
+	return r;
+}
+
+int entry_check(struct entry *e, const char *name)
+{
+	if (e->dir.o->dead)
+		return -ENOENT;
+	if (!e->o.o)
+		return 0;
+	e->link = object_link_at(e->p->cache, e->o.o, e->dir.o->id, name, strlen(name));
+	return e->link ? 0 : -EAGAIN;
+}
+
+/* What a default ACL of the parent leaves of the wanted mode, as the kernel computes it. */
+static mode_t acl_mode(const uint8_t *acl, size_t size, mode_t mode)
+{
+	struct rd r = rd_init(acl, size);
+	mode_t user = 7, group = 7, mask = 8, other = 7;
+
+	if (rd_u32(&r) != ACL_VERSION)
+		return mode;
+	while (rd_left(&r) >= 8) {
+		uint16_t tag = rd_u16(&r);
+		mode_t perm = rd_u16(&r) & 7u;
+		(void)rd_u32(&r);
+		if (tag == ACL_USER_OBJ)
+			user = perm;
+		else if (tag == ACL_GROUP_OBJ)
+			group = perm;
+		else if (tag == ACL_MASK)
+			mask = perm;
+		else if (tag == ACL_OTHER)
+			other = perm;
+	}
+	if (mask != 8)
+		group = mask;
+	return mode & ((mode & ~(mode_t)0777) | user << 6 | group << 3 | other);
+}
+
+/* Mode and owner of a new object, by the rules of the directory that it comes into. */
+static int inherit(struct pool *p, const struct object *dir, const struct pool_caller *caller,
+		   struct record *rec)
+{
+	struct stat st;
+	uint8_t acl[4096];
+	int r = p->store->ops->stat(p->store, &dir->handle, -1, &st);
+
+	if (r < 0)
+		return r;
+	rec->uid = caller->uid;
+	rec->gid = caller->gid;
+	if (st.st_mode & S_ISGID) {
+		rec->gid = st.st_gid;
+		if (S_ISDIR(rec->mode))
+			rec->mode |= S_ISGID;
+	}
+	if (S_ISLNK(rec->mode))
+		return 0;
+	ssize_t n = p->store->ops->get_xattr(p->store, &dir->handle, "system.posix_acl_default",
+					     acl, sizeof(acl));
+	if (n >= 0)
+		rec->mode = acl_mode(acl, (size_t)n, rec->mode);
+	else
+		rec->mode &= ~(caller->umask & 0777);
+	return 0;
+}
+
+static int stat_as(struct pool *p, const struct object *o, struct stat *ret)
+{
+	int r = p->store->ops->stat(p->store, &o->handle, -1, ret);
+
+	ret->st_ino = o->id;
+	return r;
+}
+
+/* Makes the object; `ret` is referenced. */
+static int make(struct pool *p, const struct pool_caller *caller, uint64_t parent,
+		const char *name, struct record *rec, struct object_ref *ret)
+{
+	AUTO_ENTRY struct entry e = {0};
+	AUTO_LOCKS struct locks_held held = {0};
+	struct apply ctx = {.fd = -1};
+	int r = entry_find(p, parent, name, &e);
+
+	if (r < 0)
+		return r;
+	if (e.o.o)
+		return -EEXIST;
+	locks_take(&p->locks, &e.dir.o->id, 1, &held);
+	r = entry_check(&e, name);
+	if (r == 0)
+		r = inherit(p, e.dir.o, caller, rec);
+	if (r < 0)
+		return r;
+	rec->kind = REC_MAKE;
+	rec->parent = e.dir.o->id;
+	rec->name = name;
+	rec->name_size = strlen(name);
+	rec->time_ns = ops_now_ns();
+	r = pool_submit(p, rec, &ctx);
+	if (r < 0)
+		return r;
+	ret->cache = p->cache;
+	return object_get(p->cache, rec->id, &ret->o);
+}
+
+int pool_make(struct pool *p, const struct pool_caller *caller, uint64_t parent, const char *name,
+	      mode_t mode, dev_t rdev, const char *target, struct stat *ret)
+{
+	AUTO_ENTERED pool_entered(p);
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	struct record rec = {.mode = mode,
+			     .rdev = rdev,
+			     .target = target,
+			     .target_size = target ? strlen(target) : 0};
+
+	if (rec.target_size > RECORD_TARGET_MAX)
+		return -ENAMETOOLONG;
+	if (S_ISLNK(mode))
+		rec.mode |= 0777;
+	int r = make(p, caller, parent, name, &rec, &o);
+	return r < 0 ? r : stat_as(p, o.o, ret);
+}
+
+int pool_create(struct pool *p, const struct pool_caller *caller, uint64_t parent,
+		const char *name, mode_t mode, int flags, struct stat *ret, int *ret_fd)
+{
+	struct record rec = {.mode = S_IFREG | (mode & 07777)};
+	int r;
+
+	for (;;) {
+		AUTO_REF struct object_ref o = {.cache = p->cache};
+		{
+			AUTO_ENTERED pool_entered(p);
+			r = make(p, caller, parent, name, &rec, &o);
+			if (r == 0)
+				r = stat_as(p, o.o, ret);
+			if (r == 0)
+				return p->store->ops->open(p->store, &o.o->handle,
+							   flags & (O_ACCMODE | O_SYNC | O_NOATIME),
+							   ret_fd);
+		}
+		if (r != -EEXIST || (flags & O_EXCL))
+			return r;
+		r = pool_lookup(p, parent, name, ret);
+		if (r == 0)
+			return S_ISREG(ret->st_mode) ? pool_open(p, ret->st_ino, flags, ret_fd)
+						     : -EEXIST;
+		if (r != -ENOENT)
+			return r;
+	}
+}
+
+int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, struct stat *ret)
+{
+	AUTO_ENTERED pool_entered(p);
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	AUTO_ENTRY struct entry e = {0};
+	AUTO_LOCKS struct locks_held held = {0};
+	struct apply ctx = {.fd = -1};
+	int r = object_get(p->cache, id, &o.o);
+
+	if (r == 0 && o.o->branch_of)
+		return branch_promote(p, id);
+	if (r == 0)
+		r = entry_find(p, parent, name, &e);
+	if (r < 0)
+		return r;
+	if (e.o.o)
+		return -EEXIST;
+	uint64_t ids[] = {e.dir.o->id, o.o->id};
+	locks_take(&p->locks, ids, 2, &held);
+	r = entry_check(&e, name);
+	if (r == 0 && o.o->dead)
+		r = -ENOENT;
+	if (r < 0)
+		return r;
+	struct record rec = {.kind = REC_LINK,
+			     .id = o.o->id,
+			     .parent = e.dir.o->id,
+			     .name = name,
+			     .name_size = strlen(name),
+			     .time_ns = ops_now_ns()};
+	r = pool_submit(p, &rec, &ctx);
+	return r < 0 ? r : stat_as(p, o.o, ret);
+}
+
+static void link_seen(const struct entry *e, struct record_link *ret)
+{
+	*ret = (struct record_link){.lid = e->link->lid,
+				    .id = e->o.o->id,
+				    .seen_place = e->link->stamp,
+				    .seen_content = e->o.o->content};
+}
+
+/* A file with losing contents beside it: they become files of their own before it goes. */
+static int free_of_branches(struct pool *p, struct object *o)
+{
+	return o->leaf_count && !o->dead ? branch_promote_all(p, o->id) : 0;
+}
+
+static int remove_once(struct pool *p, uint64_t parent, const char *name, bool is_dir)
+{
+	AUTO_ENTRY struct entry e = {0};
+	AUTO_LOCKS struct locks_held held = {0};
+	struct apply ctx = {.fd = -1};
+	int r = entry_find(p, parent, name, &e);
+
+	if (r == 0 && !e.o.o)
+		r = -ENOENT;
+	if (r < 0)
+		return r;
+	if (S_ISDIR(e.o.o->type) != is_dir)
+		return is_dir ? -ENOTDIR : -EISDIR;
+	r = free_of_branches(p, e.o.o);
+	if (r < 0)
+		return r;
+	uint64_t ids[] = {e.dir.o->id, e.o.o->id, e.o.o->branch_of};
+	if (e.o.o->branch_of || p->losers.count)
+		locks_take_all(&p->locks, &held);
+	else
+		locks_take(&p->locks, ids, 3, &held);
+	r = entry_check(&e, name);
+	if (r < 0)
+		return r;
+	struct record rec = {.kind = REC_UNLINK,
+			     .flags = is_dir ? REC_F_DIR : 0,
+			     .id = e.o.o->id,
+			     .parent = e.dir.o->id,
+			     .time_ns = ops_now_ns()};
+	link_seen(&e, &rec.link);
+	if (e.o.o->branch_of) {
+		rec = (struct record){.kind = REC_RESOLVE,
+				      .id = e.o.o->branch_of,
+				      .base = e.o.o->id,
+				      .time_ns = ops_now_ns()};
+	}
+	return pool_submit(p, &rec, &ctx);
+}
+
+static int remove_name(struct pool *p, uint64_t parent, const char *name, bool is_dir)
+{
+	AUTO_ENTERED pool_entered(p);
+	int r;
+
+	do {
+		r = remove_once(p, parent, name, is_dir);
+	} while (r == -EAGAIN);
+	return r;
+}
+
+int pool_unlink(struct pool *p, uint64_t parent, const char *name)
+{
+	return remove_name(p, parent, name, false);
+}
+
+int pool_rmdir(struct pool *p, uint64_t parent, const char *name)
+{
+	return remove_name(p, parent, name, true);
+}
+
+/* What has to be out of the way before a rename: branches become objects of their own. */
+static int rename_prepare(struct pool *p, const struct entry *from, const struct entry *to,
+			  unsigned int flags)
+{
+	int r = 0;
+
+	if (!from->o.o)
+		return -ENOENT;
+	if ((flags & RENAME_EXCHANGE) && !to->o.o)
+		return -ENOENT;
+	if ((flags & RENAME_NOREPLACE) && to->o.o)
+		return -EEXIST;
+	if (from->o.o->branch_of)
+		r = branch_promote(p, from->o.o->id);
+	else if (to->o.o && to->o.o->branch_of)
+		r = branch_promote(p, to->o.o->id);
+	else if (to->o.o && !(flags & RENAME_EXCHANGE) && to->o.o->leaf_count)
+		return free_of_branches(p, to->o.o);
+	return r == -ESTALE ? -EAGAIN : r;
+}
+
+static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64_t new_parent,
+		       const char *new_name, unsigned int flags)
+{
+	AUTO_ENTRY struct entry from = {0};
+	AUTO_ENTRY struct entry to = {0};
+	AUTO_LOCKS struct locks_held held = {0};
+	struct apply ctx = {.fd = -1};
+	int r = entry_find(p, parent, name, &from);
+
+	if (r == 0)
+		r = entry_find(p, new_parent, new_name, &to);
+	if (r == 0)
+		r = rename_prepare(p, &from, &to, flags);
+	if (r < 0)
+		return r;
+	uint64_t ids[] = {from.dir.o->id, to.dir.o->id, from.o.o->id, to.o.o ? to.o.o->id : 0};
+	if (p->losers.count || from.o.o->leaf_count)
+		locks_take_all(&p->locks, &held);
+	else
+		locks_take(&p->locks, ids, 4, &held);
+	r = entry_check(&from, name);
+	if (r == 0)
+		r = entry_check(&to, new_name);
+	if (r < 0)
+		return r;
+	if (from.o.o == to.o.o)
+		return 0; /* two names of one object: POSIX wants nothing to happen */
+	char old_name[256];
+	(void)snprintf(old_name, sizeof(old_name), "%s", from.link->name);
+	struct record rec = {.kind = REC_RENAME,
+			     .flags = flags & RENAME_EXCHANGE ? REC_F_EXCHANGE : 0,
+			     .id = from.o.o->id,
+			     .parent = from.dir.o->id,
+			     .new_parent = to.dir.o->id,
+			     .old_name = old_name,
+			     .old_name_size = strlen(old_name),
+			     .name = new_name,
+			     .name_size = strlen(new_name),
+			     .time_ns = ops_now_ns()};
+	link_seen(&from, &rec.link);
+	if (to.o.o)
+		link_seen(&to, &rec.other);
+	return pool_submit(p, &rec, &ctx);
+}
+
+int pool_rename(struct pool *p, uint64_t parent, const char *name, uint64_t new_parent,
+		const char *new_name, unsigned int flags)
+{
+	AUTO_ENTERED pool_entered(p);
+	int r;
+
+	if (flags & ~(unsigned int)(RENAME_EXCHANGE | RENAME_NOREPLACE))
+		return -EINVAL;
+	do {
+		r = rename_once(p, parent, name, new_parent, new_name, flags);
+	} while (r == -EAGAIN);
+	return r;
+}

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/pools.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/auto.h"
+#include "core/io.h"
+#include "core/log.h"
+#include "replication/pool_file.h"
+#include "replication/pool_ops.h"
+#include "replication/session.h"
+#include "replication/worker.h"
+
+#define INCARNATION_LAST (SLOT_INCARNATIONS - 1)
+
+struct pool_entry {
+	struct pool_file file;
+	struct pool *pool; /* NULL: not open, see problem */
+	char problem[256];
+	bool connected[FLEET_MEMBERS_MAX + 1]; /* told to the pool as up */
+};
+
+struct pools {
+	char *state_dir;
+	struct fleet *fleet;
+	struct net *net;
+	uint64_t journal_max_bytes;
+	struct pool_entry *entries[FLEET_POOLS_MAX];
+	size_t count;
+	bool up[FLEET_MEMBERS_MAX + 1];
+};
+
+static void say(char *error, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static void say(char *error, size_t size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(error, size, format, args);
+	va_end(args);
+}
+
+/* --- where pools send --- */
+
+static int io_send(void *arg, uint16_t node, enum net_class class, uint16_t type,
+		   const struct net_part *parts, size_t count)
+{
+	struct pools *pools = arg;
+
+	return pools->net ? net_send(pools->net, node, class, type, parts, count) : -ENOTCONN;
+}
+
+static void io_consumed(void *arg, uint16_t node, enum net_class class, size_t size)
+{
+	struct pools *pools = arg;
+
+	if (pools->net)
+		net_consumed(pools->net, node, class, size);
+}
+
+static int io_member_key(void *arg, uint16_t node, uint8_t ret[KEY_PUBLIC_SIZE])
+{
+	struct pools *pools = arg;
+	struct member m;
+
+	/* What a member wrote before it left or was removed stays valid. */
+	int r = fleet_member(pools->fleet, node, &m);
+	if (r == 0)
+		memcpy(ret, m.key, KEY_PUBLIC_SIZE);
+	return r;
+}
+
+int pools_new(const struct pools_config *config, struct pools **ret)
+{
+	struct pools *pools = calloc(1, sizeof(*pools));
+
+	if (!pools)
+		return -ENOMEM;
+	pools->state_dir = strdup(config->state_dir);
+	if (!pools->state_dir) {
+		free(pools);
+		return -ENOMEM;
+	}
+	pools->fleet = config->fleet;
+	pools->journal_max_bytes = config->journal_max_bytes;
+	*ret = pools;
+	return 0;
+}
+
+static char *entry_dir(const struct pools *pools, const char *name)
+{
+	char *path = NULL;
+
+	return asprintf(&path, "%s/pools/%s", pools->state_dir, name) < 0 ? NULL : path;
+}
+
+/* A restart within one boot keeps what was written; after a power cut a tail that peers have may be
+ * gone here, and what is written next must not look like its continuation. */
+static int note_boot(struct pools *pools, struct pool_file *file, bool clean)
+{
+	AUTO_FREE char *dir = entry_dir(pools, file->name);
+	AUTO_FREE char *path = dir ? path_join(dir, "running") : NULL;
+	AUTO_FREE uint8_t *boot = NULL;
+	AUTO_FREE uint8_t *last = NULL;
+	size_t size, last_size;
+
+	if (!path)
+		return -ENOMEM;
+	if (clean)
+		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	int r = file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &size);
+	if (r == -EFBIG || r < 0 || size == 0) {
+		free(boot);
+		boot = (uint8_t *)strdup("unknown boot");
+		size = boot ? strlen((char *)boot) : 0;
+	}
+	r = file_read(path, 64, &last, &last_size);
+	if (r == 0 && (last_size != size || memcmp(last, boot, size) != 0)) {
+		if (file->incarnation >= INCARNATION_LAST)
+			return MA_ELIMIT;
+		file->incarnation++;
+		log_warn("pool \"%s\": the machine went down without a stop; writing goes on as "
+			 "incarnation %u",
+			 file->name, file->incarnation);
+		r = pool_file_write(dir, file);
+		if (r < 0)
+			return r;
+	}
+	return file_replace(path, boot, size, 0600);
+}
+
+static int entry_open(struct pools *pools, struct pool_entry *e)
+{
+	AUTO_FREE char *dir = entry_dir(pools, e->file.name);
+	struct member self;
+
+	fleet_self(pools->fleet, &self);
+	if (!dir)
+		return -ENOMEM;
+	e->problem[0] = '\0';
+	int r = pool_store_check(&e->file, e->problem, sizeof(e->problem));
+	if (r == 0)
+		r = note_boot(pools, &e->file, false);
+	struct pool_config config = {
+		.name = e->file.name,
+		.id = e->file.id,
+		.dir = dir,
+		.backing = e->file.backing,
+		.node = self.number,
+		.incarnation = e->file.incarnation,
+		.key = fleet_key(pools->fleet),
+		.io = {.arg = pools,
+		       .send = io_send,
+		       .consumed = io_consumed,
+		       .member_key = io_member_key},
+		.journal_max_bytes = pools->journal_max_bytes,
+	};
+	if (r == 0)
+		r = pool_open_at(&config, &e->pool, e->problem, sizeof(e->problem));
+	if (r == 0) {
+		r = worker_start(e->pool);
+		if (r < 0) {
+			pool_free(e->pool);
+			e->pool = NULL;
+		}
+	}
+	if (r < 0 && !e->problem[0])
+		say(e->problem, sizeof(e->problem), "cannot open pool \"%s\": %s", e->file.name,
+		    err_text(r));
+	return r;
+}
+
+/* Tells the pool which of its members are connected. */
+static void entry_connect(struct pools *pools, struct pool_entry *e)
+{
+	for (uint16_t node = 1; e->pool && node <= FLEET_MEMBERS_MAX; node++) {
+		struct member m;
+		bool in = false;
+		if (!pools->up[node] && !e->connected[node])
+			continue;
+		if (pools->up[node] && fleet_member(pools->fleet, node, &m) == 0 &&
+		    m.state == MEMBER_ACTIVE) {
+			for (size_t i = 0; i < m.pool_count; i++)
+				in = in || m.pools[i].id == e->file.id;
+		}
+		if (in == e->connected[node])
+			continue;
+		e->connected[node] = in;
+		if (in)
+			worker_post_up(e->pool, node);
+		else
+			worker_post_down(e->pool, node);
+	}
+}
+
+static int entry_add(struct pools *pools, const struct pool_file *file, struct pool_entry **ret)
+{
+	if (pools->count == FLEET_POOLS_MAX)
+		return MA_ELIMIT;
+	struct pool_entry *e = calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	e->file = *file;
+	pools->entries[pools->count++] = e;
+	*ret = e;
+	return 0;
+}
+
+static void entry_remove(struct pools *pools, struct pool_entry *e)
+{
+	for (size_t i = 0; i < pools->count; i++) {
+		if (pools->entries[i] == e)
+			pools->entries[i] = pools->entries[--pools->count];
+	}
+	free(e);
+}
+
+static void entry_close(struct pools *pools, struct pool_entry *e)
+{
+	if (!e->pool)
+		return;
+	worker_stop(e->pool);
+	pool_free(e->pool);
+	e->pool = NULL;
+	if (note_boot(pools, &e->file, true) < 0)
+		log_warn("pool \"%s\": cannot note the orderly stop", e->file.name);
+}
+
+void pools_free(struct pools *pools)
+{
+	if (!pools)
+		return;
+	for (size_t i = 0; i < pools->count; i++) {
+		entry_close(pools, pools->entries[i]);
+		free(pools->entries[i]);
+	}
+	free(pools->state_dir);
+	free(pools);
+}
+
+void pools_set_net(struct pools *pools, struct net *net)
+{
+	pools->net = net;
+}
+
+int pools_open_all(struct pools *pools)
+{
+	AUTO_FREE char *path = path_join(pools->state_dir, "pools");
+	int open_count = 0;
+	struct dirent *d;
+
+	if (!path)
+		return -ENOMEM;
+	DIR *dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((d = readdir(dir))) {
+		AUTO_FREE char *one = entry_dir(pools, d->d_name);
+		struct pool_file file;
+		struct pool_entry *e;
+		if (d->d_name[0] == '.' || !one || pool_file_read(one, &file) < 0)
+			continue;
+		if (entry_add(pools, &file, &e) < 0)
+			break;
+		if (entry_open(pools, e) < 0)
+			log_error("%s", e->problem);
+		else
+			open_count++;
+		entry_connect(pools, e);
+	}
+	(void)closedir(dir);
+	return open_count;
+}
+
+static bool name_valid(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (!length || length > FLEET_NAME_MAX || name[0] == '.' || name[0] == '-')
+		return false;
+	for (const char *c = name; *c; c++) {
+		if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
+			return false;
+	}
+	return true;
+}
+
+static struct pool_entry *entry_find_name(struct pools *pools, const char *name)
+{
+	for (size_t i = 0; i < pools->count; i++) {
+		if (strcmp(pools->entries[i]->file.name, name) == 0)
+			return pools->entries[i];
+	}
+	return NULL;
+}
+
+static int check_name(struct pools *pools, const char *name, char *error, size_t size)
+{
+	if (!fleet_exists(pools->fleet)) {
+		say(error, size, "this node belongs to no fleet yet; run \"multiall init\" or "
+				 "\"multiall join\" first");
+		return MA_EUSAGE;
+	}
+	if (!name_valid(name)) {
+		say(error, size,
+		    "\"%s\" cannot be a pool's name: up to %d letters, digits, '.', '_', '-'", name,
+		    FLEET_NAME_MAX);
+		return MA_EUSAGE;
+	}
+	if (entry_find_name(pools, name)) {
+		say(error, size, "this node has a pool \"%s\" already", name);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+/* A directory that is there and has nothing in it, or can be made. */
+static int make_empty_dir(const char *path, char *error, size_t size)
+{
+	int r = dir_make(path, 0755);
+	DIR *dir = r == 0 ? opendir(path) : NULL;
+	struct dirent *d;
+	bool empty = true;
+
+	while (dir && (d = readdir(dir)))
+		empty = empty && (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0);
+	if (dir)
+		(void)closedir(dir);
+	if (r < 0)
+		say(error, size, "cannot make the backing directory %s: %s", path, err_text(r));
+	else if (!empty)
+		say(error, size,
+		    "the backing directory %s is not empty (of an earlier membership?); move it away",
+		    path);
+	return r < 0 ? r : empty ? 0 : -ENOTEMPTY;
+}
+
+/* State directory, backing directory, their marks. */
+static int prepare(struct pools *pools, struct pool_file *file, const char *adopt, char *error,
+		   size_t size)
+{
+	AUTO_FREE char *dir = entry_dir(pools, file->name);
+
+	if (!dir)
+		return -ENOMEM;
+	int length = adopt ? snprintf(file->backing, sizeof(file->backing), "%s", adopt)
+			   : snprintf(file->backing, sizeof(file->backing), "%s/tree", dir);
+	if (length >= (int)sizeof(file->backing)) {
+		say(error, size, "the path of the backing directory is longer than %zu bytes",
+		    sizeof(file->backing) - 1);
+		return -ENAMETOOLONG;
+	}
+	int r = dir_make(dir, 0700);
+	if (r == 0 && !adopt)
+		r = make_empty_dir(file->backing, error, size);
+	random_bytes(file->store, sizeof(file->store));
+	if (r == 0)
+		r = pool_store_mark(file);
+	if (r == 0)
+		r = pool_file_write(dir, file);
+	if (r < 0 && !error[0])
+		say(error, size, "cannot prepare %s and %s: %s", dir, file->backing, err_text(r));
+	return r;
+}
+
+static void forget(struct pools *pools, const struct pool_file *file)
+{
+	AUTO_FREE char *dir = entry_dir(pools, file->name);
+	AUTO_FREE char *pool_path = dir ? path_join(dir, "pool") : NULL;
+
+	/* Without its pool file the directory is no pool; the rest is harmless and may help. */
+	if (pool_path)
+		(void)unlink(pool_path);
+}
+
+static int begin(struct pools *pools, struct pool_file *file, const char *adopt, struct pool **ret,
+		 char *error, size_t size)
+{
+	struct pool_entry *e;
+	int r = prepare(pools, file, adopt, error, size);
+
+	if (r == 0)
+		r = entry_add(pools, file, &e);
+	if (r < 0)
+		return r;
+	r = entry_open(pools, e);
+	if (r < 0)
+		say(error, size, "%s", e->problem);
+	if (r == 0 && adopt) {
+		r = adopt_tree(e->pool);
+		if (r < 0)
+			say(error, size, "cannot take %s into use: %s", adopt, err_text(r));
+	}
+	if (r == 0)
+		r = fleet_pool_add(pools->fleet, file->id, file->name);
+	if (r < 0) {
+		if (!error[0])
+			say(error, size, "cannot note the pool in the fleet: %s", err_text(r));
+		entry_close(pools, e);
+		forget(pools, file);
+		entry_remove(pools, e);
+		return r;
+	}
+	*ret = e->pool;
+	if (pools->net)
+		net_announce(pools->net);
+	entry_connect(pools, e);
+	return 0;
+}
+
+int pools_create(struct pools *pools, const char *name, const char *adopt, struct pool **ret,
+		 char *error, size_t size)
+{
+	struct pool_file file = {0};
+	uint64_t id;
+
+	error[0] = '\0';
+	int r = check_name(pools, name, error, size);
+	if (r < 0)
+		return r;
+	if (fleet_pool_find(pools->fleet, name, &id) == 0) {
+		say(error, size, "the fleet has a pool \"%s\"; to take part in it: multiall pool join %s",
+		    name, name);
+		return -EEXIST;
+	}
+	if (adopt && access(adopt, R_OK | W_OK | X_OK) < 0) {
+		r = -errno;
+		say(error, size, "cannot use the directory %s: %s", adopt, err_text(r));
+		return r;
+	}
+	random_bytes(&file.id, sizeof(file.id));
+	(void)snprintf(file.name, sizeof(file.name), "%s", name);
+	return begin(pools, &file, adopt, ret, error, size);
+}
+
+int pools_join(struct pools *pools, const char *name, struct pool **ret, char *error, size_t size)
+{
+	struct pool_file file = {0};
+
+	error[0] = '\0';
+	int r = check_name(pools, name, error, size);
+	if (r < 0)
+		return r;
+	r = fleet_pool_find(pools->fleet, name, &file.id);
+	if (r < 0) {
+		say(error, size, "no member of the fleet holds a pool \"%s\" (see: multiall pool list)",
+		    name);
+		return r;
+	}
+	(void)snprintf(file.name, sizeof(file.name), "%s", name);
+	return begin(pools, &file, NULL, ret, error, size);
+}
+
+int pools_leave(struct pools *pools, const char *name, char *ret_path, size_t path_size,
+		char *error, size_t size)
+{
+	struct pool_entry *e = entry_find_name(pools, name);
+
+	if (!e) {
+		say(error, size, "this node has no pool \"%s\"", name);
+		return MA_EUNKNOWN;
+	}
+	struct pool_file file = e->file;
+	int r = fleet_pool_remove(pools->fleet, file.id);
+	if (r < 0 && r != MA_EUNKNOWN) {
+		say(error, size, "cannot note in the fleet that this node leaves \"%s\": %s", name,
+		    err_text(r));
+		return r;
+	}
+	if (pools->net)
+		net_announce(pools->net);
+	entry_close(pools, e);
+	forget(pools, &file);
+	entry_remove(pools, e);
+	(void)snprintf(ret_path, path_size, "%s", file.backing);
+	return 0;
+}
+
+struct pool *pools_find(struct pools *pools, const char *name)
+{
+	struct pool_entry *e = entry_find_name(pools, name);
+
+	return e ? e->pool : NULL;
+}
+
+void pools_each(struct pools *pools, void (*fn)(void *arg, const char *name, struct pool *pool),
+		void *arg)
+{
+	for (size_t i = 0; i < pools->count; i++) {
+		if (pools->entries[i]->pool)
+			fn(arg, pools->entries[i]->file.name, pools->entries[i]->pool);
+	}
+}
+
+void pools_node_up(struct pools *pools, uint16_t node)
+{
+	if (node > FLEET_MEMBERS_MAX)
+		return;
+	pools->up[node] = true;
+	for (size_t i = 0; i < pools->count; i++)
+		entry_connect(pools, pools->entries[i]);
+}
+
+void pools_node_down(struct pools *pools, uint16_t node)
+{
+	if (node > FLEET_MEMBERS_MAX)
+		return;
+	pools->up[node] = false;
+	for (size_t i = 0; i < pools->count; i++)
+		entry_connect(pools, pools->entries[i]);
+}
+
+void pools_fleet_changed(struct pools *pools)
+{
+	for (size_t i = 0; i < pools->count; i++)
+		entry_connect(pools, pools->entries[i]);
+}
+
+void pools_writable(struct pools *pools, uint16_t node, enum net_class class)
+{
+	(void)class;
+	for (size_t i = 0; i < pools->count; i++) {
+		struct pool_entry *e = pools->entries[i];
+		if (e->pool && node <= FLEET_MEMBERS_MAX && e->connected[node])
+			worker_post_writable(e->pool, node);
+	}
+}
+
+void pools_message(struct pools *pools, uint16_t node, struct net_message *message)
+{
+	struct rd r = rd_init(message->body, message->size);
+	uint64_t id = rd_u64(&r);
+
+	/* Every message about a pool begins with its id; a peer gets only pools that it belongs to. */
+	for (size_t i = 0; i < pools->count && !r.failed; i++) {
+		struct pool_entry *e = pools->entries[i];
+		if (e->file.id == id && e->pool && node <= FLEET_MEMBERS_MAX &&
+		    e->connected[node]) {
+			worker_post_message(e->pool, node, message);
+			return;
+		}
+	}
+	io_consumed(pools, node, message->class, message->size);
+	free(message);
+}
+
+size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
+{
+	for (size_t i = 0; i < pools->count && i < max; i++) {
+		struct pool_entry *e = pools->entries[i];
+		struct pool_status *s = &ret[i];
+		struct statvfs fs;
+		memset(s, 0, sizeof(*s));
+		(void)snprintf(s->name, sizeof(s->name), "%s", e->file.name);
+		(void)snprintf(s->backing, sizeof(s->backing), "%s", e->file.backing);
+		(void)snprintf(s->problem, sizeof(s->problem), "%s", e->problem);
+		s->id = e->file.id;
+		s->open = e->pool != NULL;
+		if (!e->pool)
+			continue;
+		object_counts(e->pool->cache, &s->files, &s->conflicts);
+		if (pool_statfs(e->pool, &fs) == 0)
+			s->bytes = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+		s->journal_bytes = journal_bytes(e->pool->journal);
+		session_status(e->pool, s);
+		(void)snprintf(s->problem, sizeof(s->problem), "%s", e->pool->problem);
+	}
+	return pools->count;
+}
+
+int pool_next_incarnation(struct pool *p)
+{
+	struct pool_file file;
+	int r = pool_file_read(p->dir, &file);
+
+	if (r < 0)
+		return r;
+	/* What is written and not yet in a batch bears the old slot. */
+	if (journal_open_records(p->journal))
+		return MA_EFORK;
+	if (file.incarnation >= INCARNATION_LAST)
+		return MA_ELIMIT;
+	file.incarnation++;
+	r = pool_file_write(p->dir, &file);
+	if (r < 0)
+		return r;
+	AUTO_LOCK(held, &p->position_lock);
+	p->slot = (uint16_t)(p->node * SLOT_INCARNATIONS + file.incarnation);
+	journal_set_slot(p->journal, p->slot);
+	return 0;
+}

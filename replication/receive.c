@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Batches that come in: checked, put in order, journaled, applied, handed on.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "core/log.h"
+#include "net/message.h"
+#include "replication/apply.h"
+#include "replication/losers.h"
+#include "replication/session.h"
+
+#define PARKED_MAX       256
+#define PARKED_BYTES_MAX (32u << 20)
+#define CLOCK_AHEAD_NS   (INT64_C(300) * 1000000000)
+
+/* A batch that waits: for others that it rests on, or for room on the disk. */
+struct parked {
+	struct parked *next;
+	uint16_t node;
+	bool journaled;
+	size_t size;
+	uint8_t body[];
+};
+
+struct pending {
+	struct parked *first;
+	size_t count;
+	size_t bytes;
+};
+
+static void note_ack(struct pool *p, uint16_t node)
+{
+	AUTO_LOCK(held, &p->session_lock);
+	struct session *s = session_find(p, node);
+
+	if (s)
+		s->ack_due = true;
+}
+
+static int park(struct pool *p, uint16_t node, const void *body, size_t size, bool journaled)
+{
+	if (!p->pending)
+		p->pending = calloc(1, sizeof(*p->pending));
+	if (!p->pending)
+		return -ENOMEM;
+	/* Over the limit it is let go: the gap shows later and is asked for again. */
+	if (!journaled &&
+	    (p->pending->count >= PARKED_MAX || p->pending->bytes + size > PARKED_BYTES_MAX))
+		return MA_EGAP;
+	struct parked *k = malloc(sizeof(*k) + size);
+	if (!k)
+		return -ENOMEM;
+	*k = (struct parked){.node = node, .journaled = journaled, .size = size};
+	memcpy(k->body, body, size);
+	struct parked **at = &p->pending->first;
+	while (*at)
+		at = &(*at)->next;
+	*at = k;
+	p->pending->count++;
+	p->pending->bytes += size;
+	return 0;
+}
+
+/* Two directories became one while the batch was applied: an own record tells everybody. */
+static int tell_merges(struct pool *p)
+{
+	uint64_t goes, stays;
+	int r = 0;
+
+	while (r == 0 && losers_take_merge(p, &goes, &stays)) {
+		AUTO_LOCKS struct locks_held held;
+		struct record rec = {
+			.kind = REC_ALIAS, .id = goes, .base = stays, .time_ns = clock_wall_ns()};
+		struct apply ctx = {.fd = -1};
+		locks_take_all(&p->locks, &held);
+		r = pool_submit(p, &rec, &ctx);
+	}
+	return r;
+}
+
+/* Journal, then apply, with the flush held off so that it sees both or neither. */
+static int take_in(struct pool *p, const struct batch *batch, const void *body, size_t size,
+		   bool journaled)
+{
+	uint64_t pos = 0;
+	int r = 0;
+
+	pool_enter(p);
+	if (!journaled)
+		r = journal_append_frame(p->journal, JOURNAL_FOREIGN, body, size, &pos);
+	if (r == 0) {
+		journal_see_seq(p->journal, batch->last);
+		r = position_begin(p, batch);
+	}
+	if (r == 0) {
+		r = apply_batch(p, batch, journaled);
+		if (r == 0)
+			r = position_advance(p, batch);
+		else if (r > -1000 && park(p, slot_node(batch->slot), body, size, true) == 0)
+			r = -EINPROGRESS;
+	}
+	if (r == 0)
+		r = tell_merges(p);
+	pool_leave(p);
+	if (r == 0)
+		session_offer(p, batch, pos);
+	worker_wake(p);
+	return r;
+}
+
+static int check_origin(struct pool *p, const struct batch *batch)
+{
+	uint8_t key[KEY_PUBLIC_SIZE];
+	uint8_t chain[HASH_SIZE];
+
+	if (batch->pool != p->id)
+		return MA_EUNKNOWN;
+	if (seq_to_wall(batch->last) > clock_wall_ns() + CLOCK_AHEAD_NS)
+		return MA_ECLOCK;
+	int r = p->io.member_key(p->io.arg, slot_node(batch->slot), key);
+	if (r < 0)
+		return r;
+	position_chain(p, batch->slot, chain);
+	return batch_check(batch, chain, key);
+}
+
+/* -EAGAIN: it has to wait for batches of others. 1: we have it already. */
+static int check_order(struct pool *p, const struct batch *batch)
+{
+	AUTO_LOCK(held, &p->position_lock);
+	uint64_t have = vector_get(&p->position.vector, batch->slot);
+
+	if (batch->last <= have)
+		return 1;
+	if (batch->slot == p->slot || batch->prev < have)
+		return MA_EFORK;
+	if (batch->prev > have)
+		return MA_EGAP;
+	for (size_t i = 0; i < batch->deps.count; i++) {
+		uint16_t slot = batch->deps.entries[i].slot;
+		if (slot != batch->slot &&
+		    batch->deps.entries[i].seq > vector_get(&p->position.vector, slot))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+static int receive_one(struct pool *p, uint16_t node, const void *body, size_t size, bool journaled)
+{
+	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
+
+	if (!batch)
+		return -ENOMEM;
+	int r = batch_read(body, size, batch);
+	if (r == 0)
+		r = check_order(p, batch);
+	if (r == 1) {
+		note_ack(p, node);
+		return 0;
+	}
+	if (r == 0)
+		r = check_origin(p, batch);
+	if (r == 0)
+		r = take_in(p, batch, body, size, journaled);
+	if (r == 0)
+		note_ack(p, node);
+	return r;
+}
+
+/* 1: at least one of those that waited went in. */
+static int retry_round(struct pool *p)
+{
+	struct parked *list = p->pending ? p->pending->first : NULL;
+	int progress = 0;
+
+	if (!list)
+		return 0;
+	p->pending->first = NULL;
+	p->pending->count = 0;
+	p->pending->bytes = 0;
+	while (list) {
+		struct parked *k = list;
+		list = k->next;
+		int r = receive_one(p, k->node, k->body, k->size, k->journaled);
+		if (r == 0)
+			progress = 1;
+		else if (r == -EAGAIN || r == MA_EGAP)
+			(void)park(p, k->node, k->body, k->size, k->journaled);
+		else if (r != -EINPROGRESS)
+			log_warn("pool \"%s\": a batch of node %u is dropped: %s", p->name,
+				 k->node, err_text(r));
+		free(k);
+	}
+	return progress;
+}
+
+void receive_retry(struct pool *p)
+{
+	while (retry_round(p))
+		;
+}
+
+int receive_batch(struct pool *p, uint16_t node, const void *body, size_t size)
+{
+	int r = receive_one(p, node, body, size, false);
+
+	if (r == -EAGAIN || r == MA_EGAP) {
+		int parked = park(p, node, body, size, false);
+		return r == -EAGAIN ? parked : r;
+	}
+	if (r == -EINPROGRESS)
+		return 0;
+	if (r == 0 && p->pending && p->pending->first)
+		receive_retry(p);
+	return r;
+}
+
+void receive_free(struct pool *p)
+{
+	while (p->pending && p->pending->first) {
+		struct parked *next = p->pending->first->next;
+		free(p->pending->first);
+		p->pending->first = next;
+	}
+	free(p->pending);
+	p->pending = NULL;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Sending batches: live from memory, or from the journal when a peer is behind.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "core/log.h"
+#include "net/message.h"
+#include "replication/catchup.h"
+#include "replication/session.h"
+
+static bool connected_to(const struct session *s, uint16_t node)
+{
+	return node < 1024 && (s->connected[node / 64] >> (node % 64) & 1);
+}
+
+bool send_eligible(const struct pool *p, const struct session *s, uint16_t slot)
+{
+	uint16_t origin = slot_node(slot);
+
+	if (origin == p->node)
+		return true;
+	/* What the peer itself wrote it has, unless it lost it and started a new slot. */
+	if (origin == s->node)
+		return slot != s->their_slot;
+	return !connected_to(s, origin);
+}
+
+void send_note(struct session *s, const struct batch *batch, size_t bytes)
+{
+	s->unacked_bytes += bytes;
+	s->unacked_ops += batch->count;
+	if (s->unacked_count == SESSION_UNACKED_MAX) {
+		size_t last = (s->unacked_first + s->unacked_count - 1) % SESSION_UNACKED_MAX;
+		s->unacked[last].last = stamp_make(batch->slot, batch->last);
+		s->unacked[last].bytes += bytes;
+		s->unacked[last].ops += batch->count;
+		return;
+	}
+	size_t at = (s->unacked_first + s->unacked_count++) % SESSION_UNACKED_MAX;
+	s->unacked[at] = (struct unacked){.last = stamp_make(batch->slot, batch->last),
+					  .bytes = bytes,
+					  .ops = batch->count};
+}
+
+int send_batch(struct pool *p, struct session *s, const struct batch *batch)
+{
+	uint8_t head[BATCH_HEAD_MAX];
+	struct wr w = wr_init(head, sizeof(head));
+
+	batch_write_head(&w, batch);
+	assert(!w.failed);
+	struct net_part parts[2] = {
+		{.data = head, .size = wr_used(&w)},
+		{.data = batch->records, .size = batch->records_size},
+	};
+	int r = session_send(p, s, NET_LIVE, MESSAGE_BATCH, parts, 2);
+	if (r < 0)
+		return r;
+	send_note(s, batch, wr_used(&w) + batch->records_size);
+	return vector_raise(&s->sent, batch->slot, batch->last);
+}
+
+static bool lacks(const struct session *s, const struct batch *batch)
+{
+	return batch->last > vector_get(&s->sent, batch->slot);
+}
+
+void session_offer(struct pool *p, const struct batch *batch, uint64_t from)
+{
+	AUTO_LOCK(held, &p->session_lock);
+
+	for (size_t i = 0; i < p->session_count; i++) {
+		struct session *s = p->sessions[i];
+		if (s->state != SESSION_LIVE || !lacks(s, batch) ||
+		    !send_eligible(p, s, batch->slot))
+			continue;
+		if (send_batch(p, s, batch) < 0) {
+			s->state = SESSION_LOG;
+			s->cursor = from;
+		}
+	}
+}
+
+static int own_add(struct session *s, const struct journal_frame *f)
+{
+	size_t need = s->own_size + 4 + f->size;
+
+	if (need > s->own_capacity) {
+		uint8_t *grown = realloc(s->own, need * 2);
+		if (!grown)
+			return -ENOMEM;
+		s->own = grown;
+		s->own_capacity = need * 2;
+	}
+	struct wr w = wr_init(s->own + s->own_size, s->own_capacity - s->own_size);
+	wr_u32(&w, (uint32_t)f->size);
+	wr_bytes(&w, f->payload, f->size);
+	s->own_size += wr_used(&w);
+	s->own_count++;
+	return 0;
+}
+
+/* An own record belongs to a batch that is still to be sent. */
+static int log_own(struct pool *p, struct session *s, const struct journal_frame *f)
+{
+	struct rd r = rd_init(f->payload, f->size);
+
+	(void)p;
+	(void)rd_u16(&r);
+	stamp_t stamp = rd_u64(&r);
+	return vector_covers(&s->sent, stamp) ? 0 : own_add(s, f);
+}
+
+static int log_seal(struct pool *p, struct session *s, const struct journal_frame *f)
+{
+	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
+
+	if (!batch)
+		return -ENOMEM;
+	int r = batch_read(f->payload + 4, f->size - 4, batch);
+	if (r < 0 || !lacks(s, batch))
+		return r;
+	struct rd own = rd_init(s->own, s->own_size);
+	for (uint32_t i = 0; i < batch->count; i++)
+		(void)rd_bytes(&own, rd_u32(&own));
+	if (own.failed)
+		return MA_EGAP;
+	batch->records = s->own;
+	batch->records_size = (size_t)(own.at - s->own);
+	r = send_batch(p, s, batch);
+	if (r < 0)
+		return r;
+	s->own_size -= batch->records_size;
+	memmove(s->own, own.at, s->own_size);
+	s->own_count -= batch->count;
+	return 0;
+}
+
+static int log_foreign(struct pool *p, struct session *s, const struct journal_frame *f)
+{
+	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
+
+	if (!batch)
+		return -ENOMEM;
+	int r = batch_read(f->payload, f->size, batch);
+	if (r < 0 || !lacks(s, batch) || !send_eligible(p, s, batch->slot))
+		return r;
+	return send_batch(p, s, batch);
+}
+
+static int log_frame(struct pool *p, struct session *s, const struct journal_frame *f)
+{
+	switch (f->kind) {
+	case JOURNAL_OWN:
+		return log_own(p, s, f);
+	case JOURNAL_SEAL:
+		return log_seal(p, s, f);
+	case JOURNAL_FOREIGN:
+		return log_foreign(p, s, f);
+	default:
+		return 0;
+	}
+}
+
+static void log_end(struct session *s)
+{
+	free(s->own);
+	s->own = NULL;
+	s->own_size = s->own_capacity = 0;
+	s->own_count = 0;
+	journal_reader_done(&s->reader);
+}
+
+static void pump_log(struct pool *p, struct session *s)
+{
+	struct journal_frame f;
+
+	for (;;) {
+		int r = journal_read(p->journal, &s->reader, s->cursor, &f);
+		if (r == 0) {
+			log_end(s);
+			s->state = SESSION_LIVE;
+			return;
+		}
+		if (r == 1)
+			r = log_frame(p, s, &f);
+		if (r == -EAGAIN || r == -ENOTCONN)
+			return;
+		if (r == MA_EGAP) {
+			/* The log went on without this peer: serve it from the state. */
+			log_end(s);
+			session_serve(p, s);
+			return;
+		}
+		if (r < 0) {
+			session_hold(p, s, r, "reading the journal");
+			return;
+		}
+		s->cursor = f.next;
+	}
+}
+
+void send_pump(struct pool *p, struct session *s)
+{
+	if (s->state == SESSION_INDEX)
+		catchup_pump(p, s);
+	if (s->state == SESSION_LOG)
+		pump_log(p, s);
+}

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "net/message.h"
+#include "replication/catchup.h"
+#include "replication/fetch.h"
+
+#define GREET_AGAIN_MS 1000 /* at most this often, when a gap shows */
+
+struct session *session_find(struct pool *p, uint16_t node)
+{
+	for (size_t i = 0; i < p->session_count; i++) {
+		if (p->sessions[i]->node == node)
+			return p->sessions[i];
+	}
+	return NULL;
+}
+
+static struct session *session_make(struct pool *p, uint16_t node)
+{
+	struct session *s = session_find(p, node);
+
+	if (s || p->session_count == POOL_PEERS_MAX)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->node = node;
+	p->sessions[p->session_count++] = s;
+	return s;
+}
+
+int session_send(struct pool *p, struct session *s, enum net_class class, uint16_t type,
+		 const struct net_part *parts, size_t count)
+{
+	struct net_part all[5];
+	uint8_t id[8];
+	struct wr w = wr_init(id, sizeof(id));
+
+	assert(count < sizeof(all) / sizeof(all[0]));
+	if (type == MESSAGE_BATCH) /* begins with the pool's id, which its signature covers */
+		return p->io.send(p->io.arg, s->node, class, type, parts, count);
+	wr_u64(&w, p->id);
+	all[0] = (struct net_part){.data = id, .size = sizeof(id)};
+	memcpy(all + 1, parts, sizeof(*parts) * count);
+	return p->io.send(p->io.arg, s->node, class, type, all, count + 1);
+}
+
+/* Whom this node hears in this pool, for relaying. */
+static void write_connected(const struct pool *p, struct wr *w)
+{
+	uint16_t count = 0;
+
+	for (size_t i = 0; i < p->session_count; i++)
+		count = (uint16_t)(count + (p->sessions[i]->state != SESSION_DOWN));
+	wr_u16(w, count);
+	for (size_t i = 0; i < p->session_count; i++) {
+		if (p->sessions[i]->state != SESSION_DOWN)
+			wr_u16(w, p->sessions[i]->node);
+	}
+}
+
+static void read_connected(struct rd *r, struct session *s)
+{
+	uint16_t count = rd_u16(r);
+
+	memset(s->connected, 0, sizeof(s->connected));
+	for (uint16_t i = 0; i < count && !r->failed; i++) {
+		uint16_t node = rd_u16(r);
+		if (node < 1024)
+			s->connected[node / 64] |= UINT64_C(1) << (node % 64);
+	}
+}
+
+static void send_small(struct pool *p, struct session *s, uint16_t type, const struct wr *w)
+{
+	struct net_part part = {.data = w->start, .size = wr_used(w)};
+
+	/* A full control queue means a dead link, which will come down by itself. */
+	if (w->failed || session_send(p, s, NET_CONTROL, type, &part, 1) < 0)
+		log_debug("pool \"%s\": message %u to node %u not queued", p->name, type, s->node);
+}
+
+void session_greet(struct pool *p, struct session *s)
+{
+	size_t size = 16 + VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE + 2 * POOL_PEERS_MAX;
+	AUTO_FREE uint8_t *bytes = malloc(size);
+
+	if (!bytes)
+		return;
+	struct wr w = wr_init(bytes, size);
+	{
+		AUTO_LOCK(held, &p->position_lock);
+		wr_u16(&w, p->slot);
+		vector_write(&w, &p->position.vector);
+		wr_bytes(&w, p->position.chains, (size_t)p->position.vector.count * HASH_SIZE);
+	}
+	write_connected(p, &w);
+	s->greeted_ms = clock_boot_ms();
+	send_small(p, s, MESSAGE_POOL_HELLO, &w);
+}
+
+static void tell_connected(struct pool *p)
+{
+	uint8_t bytes[2 + 2 * POOL_PEERS_MAX];
+
+	for (size_t i = 0; i < p->session_count; i++) {
+		struct wr w = wr_init(bytes, sizeof(bytes));
+		write_connected(p, &w);
+		if (p->sessions[i]->state != SESSION_DOWN)
+			send_small(p, p->sessions[i], MESSAGE_PEERS, &w);
+	}
+}
+
+void session_up(struct pool *p, uint16_t node)
+{
+	AUTO_LOCK(held, &p->session_lock);
+	struct session *s = session_make(p, node);
+
+	if (!s)
+		return;
+	s->state = SESSION_GREETING;
+	s->their_whole = false;
+	s->held_wait_ms = 0;
+	s->held_reason[0] = '\0';
+	session_greet(p, s);
+	tell_connected(p);
+}
+
+static void session_reset(struct session *s)
+{
+	s->state = SESSION_DOWN;
+	s->unacked_count = 0;
+	s->unacked_bytes = s->unacked_ops = 0;
+	s->their_whole = false;
+	s->ack_due = s->hash_due = false;
+	free(s->own);
+	s->own = NULL;
+	s->own_size = s->own_capacity = 0;
+	s->own_count = 0;
+	journal_reader_done(&s->reader);
+	catchup_out_free(s);
+}
+
+void session_down(struct pool *p, uint16_t node)
+{
+	{
+		AUTO_LOCK(held, &p->session_lock);
+		struct session *s = session_find(p, node);
+		if (!s)
+			return;
+		session_reset(s);
+		tell_connected(p);
+	}
+	catchup_in_gone(p, node);
+	fetch_peer_gone(p, node);
+}
+
+void session_hold(struct pool *p, struct session *s, int code, const char *what)
+{
+	(void)snprintf(s->held_reason, sizeof(s->held_reason), "%s: %s", what, err_text(code));
+	s->held_wait_ms = s->held_wait_ms ? 2 * s->held_wait_ms : SESSION_HELD_RETRY_MS;
+	if (s->held_wait_ms > SESSION_HELD_MAX_MS)
+		s->held_wait_ms = SESSION_HELD_MAX_MS;
+	s->held_until_ms = clock_boot_ms() + s->held_wait_ms;
+	if (s->state != SESSION_HELD)
+		log_warn("pool \"%s\": node %u is held: %s", p->name, s->node, s->held_reason);
+	catchup_out_free(s);
+	s->state = SESSION_HELD;
+}
+
+void session_serve(struct pool *p, struct session *s)
+{
+	struct vector mine, floor;
+
+	{
+		AUTO_LOCK(held, &p->position_lock);
+		vector_copy(&mine, &p->position.vector);
+		vector_copy(&floor, &p->log_floor);
+	}
+	vector_copy(&s->sent, &s->have);
+	s->unacked_count = 0;
+	s->unacked_bytes = s->unacked_ops = 0;
+	s->own_size = 0;
+	s->own_count = 0;
+	catchup_out_free(s);
+	if (vector_contains(&s->have, &floor) &&
+	    journal_start(p->journal, &s->have, &s->cursor) == 0) {
+		s->state = SESSION_LOG;
+		send_pump(p, s);
+		return;
+	}
+	if (vector_contains(&s->have, &mine)) {
+		s->cursor = journal_open_from(p->journal);
+		s->state = SESSION_LOG;
+		send_pump(p, s);
+		return;
+	}
+	int r = catchup_out_start(p, s);
+	if (r < 0)
+		session_hold(p, s, r, "catch-up by state");
+}
+
+/* The peer has more of our own stream than we: our disk lost what it had sent, or was restored.
+ * From here on we write under a new slot; the lost part comes back from the peers. */
+static bool lost_own(struct pool *p, const struct vector *theirs)
+{
+	AUTO_LOCK(held, &p->position_lock);
+
+	return vector_get(theirs, p->slot) > vector_get(&p->position.vector, p->slot);
+}
+
+/* Equal positions of a slot with different chains are two histories. */
+static bool forked(struct pool *p, const struct vector *theirs, const uint8_t *chains)
+{
+	AUTO_LOCK(held, &p->position_lock);
+	const struct vector *mine = &p->position.vector;
+
+	for (size_t t = 0; t < theirs->count; t++) {
+		for (size_t m = 0; m < mine->count; m++) {
+			if (mine->entries[m].slot == theirs->entries[t].slot &&
+			    mine->entries[m].seq == theirs->entries[t].seq &&
+			    memcmp(p->position.chains[m], chains + t * HASH_SIZE, HASH_SIZE) != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int on_hello(struct pool *p, struct session *s, struct rd *r)
+{
+	uint16_t slot = rd_u16(r);
+
+	vector_read(r, &s->have);
+	const uint8_t *chains = rd_bytes(r, (size_t)s->have.count * HASH_SIZE);
+	read_connected(r, s);
+	if (r->failed)
+		return MA_ECORRUPT;
+	if (slot_node(slot) != s->node)
+		return MA_EREFUSED;
+	if (forked(p, &s->have, chains))
+		return MA_EFORK;
+	s->their_slot = slot;
+	s->held_reason[0] = '\0';
+	if (lost_own(p, &s->have)) {
+		int code = pool_next_incarnation(p);
+		if (code < 0)
+			return code;
+		session_greet(p, s);
+	}
+	s->hash_due = true;
+	session_serve(p, s);
+	return 0;
+}
+
+static int on_ack(struct pool *p, struct session *s, struct rd *r)
+{
+	struct vector have;
+
+	vector_read(r, &have);
+	bool whole = rd_u8(r);
+	const uint8_t *hash = rd_bytes(r, STATE_HASH_SIZE);
+	if (r->failed)
+		return MA_ECORRUPT;
+	s->last_ack_ms = clock_boot_ms();
+	int code = vector_merge(&s->have, &have);
+	if (code == 0)
+		code = vector_merge(&s->sent, &have);
+	if (code < 0)
+		return code;
+	s->their_whole = whole;
+	memcpy(s->their_hash, hash, STATE_HASH_SIZE);
+	vector_copy(&s->their_vector, &have);
+	while (s->unacked_count) {
+		struct unacked *u = &s->unacked[s->unacked_first];
+		if (!vector_covers(&s->have, u->last))
+			break;
+		s->unacked_bytes -= u->bytes;
+		s->unacked_ops -= u->ops;
+		s->unacked_first = (s->unacked_first + 1) % SESSION_UNACKED_MAX;
+		s->unacked_count--;
+	}
+	(void)p;
+	return 0;
+}
+
+static int on_peers(struct pool *p, struct session *s, struct rd *r)
+{
+	uint64_t before[16];
+	bool lost_someone = false;
+
+	memcpy(before, s->connected, sizeof(before));
+	read_connected(r, s);
+	if (r->failed)
+		return MA_ECORRUPT;
+	for (size_t i = 0; i < 16; i++)
+		lost_someone = lost_someone || (before[i] & ~s->connected[i]);
+	/* What came from a node that the peer no longer hears is now ours to hand on. */
+	if (lost_someone && (s->state == SESSION_LIVE || s->state == SESSION_LOG))
+		session_serve(p, s);
+	return 0;
+}
+
+static int on_held(struct pool *p, struct session *s, struct rd *r)
+{
+	size_t size;
+	const char *text = (const char *)rd_blob16(r, 127, &size);
+
+	if (r->failed)
+		return MA_ECORRUPT;
+	(void)snprintf(s->held_reason, sizeof(s->held_reason), "the peer says: %.*s", (int)size,
+		       text);
+	(void)p;
+	return 0;
+}
+
+/* Messages that concern the session alone. Lock held. */
+static int control_message(struct pool *p, struct session *s, uint16_t type, struct rd *r)
+{
+	switch (type) {
+	case MESSAGE_POOL_HELLO:
+		return on_hello(p, s, r);
+	case MESSAGE_ACK:
+		return on_ack(p, s, r);
+	case MESSAGE_PEERS:
+		return on_peers(p, s, r);
+	case MESSAGE_POOL_HELD:
+		return on_held(p, s, r);
+	default:
+		return MA_EVERSION;
+	}
+}
+
+static void fail(struct pool *p, uint16_t node, int code, const char *what)
+{
+	AUTO_LOCK(held, &p->session_lock);
+	struct session *s = session_find(p, node);
+	uint8_t bytes[130];
+	struct wr w = wr_init(bytes, sizeof(bytes));
+
+	if (!s || s->state == SESSION_DOWN)
+		return;
+	if (code == MA_EGAP) {
+		/* Something between is missing (it may be on another way): ask for it, not too often. */
+		if (clock_boot_ms() - s->greeted_ms >= GREET_AGAIN_MS)
+			session_greet(p, s);
+		return;
+	}
+	session_hold(p, s, code, what);
+	wr_blob16(&w, s->held_reason, strnlen(s->held_reason, 127));
+	send_small(p, s, MESSAGE_POOL_HELD, &w);
+}
+
+void session_message(struct pool *p, uint16_t node, uint16_t type, const void *body, size_t size)
+{
+	struct rd r = rd_init(body, size);
+	int code;
+
+	switch (type) {
+	case MESSAGE_BATCH:
+		code = receive_batch(p, node, body, size);
+		if (code < 0)
+			fail(p, node, code, "its batch");
+		return;
+	case MESSAGE_FETCH:
+		code = fetch_serve(p, node, &r);
+		break;
+	case MESSAGE_FETCH_DATA:
+		code = fetch_receive(p, node, &r);
+		break;
+	case MESSAGE_CATCHUP_BEGIN:
+	case MESSAGE_CATCHUP_ITEM:
+	case MESSAGE_CATCHUP_DATA:
+	case MESSAGE_CATCHUP_END:
+		code = catchup_receive(p, node, type, &r);
+		break;
+	default: {
+		AUTO_LOCK(held, &p->session_lock);
+		struct session *s = session_make(p, node);
+		code = !s ? -ENOMEM : s->state == SESSION_DOWN ? 0 : control_message(p, s, type, &r);
+		break;
+	}
+	}
+	if (code < 0)
+		fail(p, node, code, "its message");
+}
+
+void session_writable(struct pool *p, uint16_t node)
+{
+	AUTO_LOCK(held, &p->session_lock);
+	struct session *s = session_find(p, node);
+
+	if (s)
+		send_pump(p, s);
+}
+
+void session_tick(struct pool *p, uint64_t now_ms)
+{
+	{
+		AUTO_LOCK(held, &p->session_lock);
+		for (size_t i = 0; i < p->session_count; i++) {
+			struct session *s = p->sessions[i];
+			if (s->state == SESSION_HELD && now_ms >= s->held_until_ms) {
+				s->state = SESSION_GREETING;
+				session_greet(p, s);
+			}
+			send_pump(p, s);
+		}
+	}
+	receive_retry(p);
+	fetch_pump(p);
+}
+
+static void send_ack(struct pool *p, struct session *s)
+{
+	uint8_t bytes[VECTOR_WIRE_MAX + 1 + STATE_HASH_SIZE];
+	struct wr w = wr_init(bytes, sizeof(bytes));
+
+	{
+		AUTO_LOCK(held, &p->position_lock);
+		bool whole = p->flushed_whole &&
+			     vector_equal(&p->flushed_vector, &p->position.vector);
+		vector_write(&w, &p->position.vector);
+		wr_u8(&w, whole);
+		wr_bytes(&w, p->flushed_hash, STATE_HASH_SIZE);
+	}
+	s->ack_due = s->hash_due = false;
+	send_small(p, s, MESSAGE_ACK, &w);
+}
+
+void session_acknowledge(struct pool *p)
+{
+	bool due = false;
+
+	{
+		AUTO_LOCK(held, &p->session_lock);
+		for (size_t i = 0; i < p->session_count; i++)
+			due = due || p->sessions[i]->ack_due;
+	}
+	if (!due || commit_sync(p, journal_tail(p->journal)) < 0)
+		return;
+	AUTO_LOCK(held, &p->session_lock);
+	for (size_t i = 0; i < p->session_count; i++) {
+		if (p->sessions[i]->ack_due)
+			send_ack(p, p->sessions[i]);
+	}
+}
+
+void session_state_changed(struct pool *p)
+{
+	AUTO_LOCK(held, &p->session_lock);
+
+	for (size_t i = 0; i < p->session_count; i++) {
+		struct session *s = p->sessions[i];
+		if (s->state != SESSION_DOWN && s->state != SESSION_GREETING)
+			send_ack(p, s);
+	}
+}
+
+uint64_t session_needed(struct pool *p)
+{
+	AUTO_LOCK(held, &p->session_lock);
+	uint64_t needed = journal_tail(p->journal);
+
+	for (size_t i = 0; i < p->session_count; i++) {
+		uint64_t pos;
+		struct session *s = p->sessions[i];
+		/* A peer that is away keeps the journal, up to its limit. */
+		if (journal_start(p->journal, &s->have, &pos) == 0 && pos < needed)
+			needed = pos;
+	}
+	return needed;
+}
+
+/* Position and hash of a peer are ours. Both locks held. */
+static bool session_equal(const struct pool *p, const struct session *s)
+{
+	return p->flushed_whole && s->their_whole &&
+	       vector_equal(&s->their_vector, &p->flushed_vector) &&
+	       memcmp(s->their_hash, p->flushed_hash, STATE_HASH_SIZE) == 0;
+}
+
+static const char *state_word(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_DOWN:
+		return "offline";
+	case SESSION_GREETING:
+		return "greeting";
+	case SESSION_LOG:
+		return "catch-up";
+	case SESSION_LIVE:
+		return "live";
+	case SESSION_INDEX:
+		return "filling";
+	default:
+		return "held";
+	}
+}
+
+static void peer_status(struct pool *p, struct session *s, struct pool_peer_status *ret)
+{
+	uint64_t now = clock_boot_ms();
+
+	*ret = (struct pool_peer_status){.node = s->node, .last_ack_age_s = -1};
+	(void)snprintf(ret->state, sizeof(ret->state), "%s", state_word(s));
+	(void)snprintf(ret->held_reason, sizeof(ret->held_reason), "%s", s->held_reason);
+	ret->behind_ops = s->unacked_ops;
+	ret->behind_bytes = s->unacked_bytes;
+	if (s->state == SESSION_LOG)
+		ret->behind_bytes += journal_tail(p->journal) - s->cursor;
+	if (s->last_ack_ms)
+		ret->last_ack_age_s = (double)(now - s->last_ack_ms) / 1000.0;
+	catchup_progress(p, s, ret);
+	AUTO_LOCK(held, &p->position_lock);
+	ret->equal = session_equal(p, s);
+	for (size_t i = 0; i < p->position.vector.count && s->state == SESSION_DOWN; i++) {
+		/* Not connected: how far it is behind is counted in bytes of the journal. */
+		if (!vector_contains(&s->have, &p->position.vector))
+			ret->behind_ops = ret->behind_ops ? ret->behind_ops : 1;
+	}
+}
+
+void session_status(struct pool *p, struct pool_status *ret)
+{
+	bool equal = fetch_count(p) == 0 && !journal_open_records(p->journal);
+	AUTO_LOCK(held, &p->session_lock);
+
+	ret->peer_count = 0;
+	for (size_t i = 0; i < p->session_count; i++) {
+		struct session *s = p->sessions[i];
+		peer_status(p, s, &ret->peers[ret->peer_count]);
+		if (s->state != SESSION_DOWN)
+			equal = equal && ret->peers[ret->peer_count].equal;
+		ret->peer_count++;
+	}
+	AUTO_LOCK(position, &p->position_lock);
+	ret->in_sync = equal && p->flushed_whole && !p->problem[0] &&
+		       vector_equal(&p->flushed_vector, &p->position.vector);
+	ret->position = vector_get(&p->position.vector, p->slot);
+}
+
+void session_free_all(struct pool *p)
+{
+	for (size_t i = 0; i < p->session_count; i++) {
+		session_reset(p->sessions[i]);
+		free(p->sessions[i]);
+	}
+	p->session_count = 0;
+}

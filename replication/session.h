@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What this pool and one peer owe each other: greeting, live tail, log, state, acknowledgements.
+ *
+ *        up            hello              sent all
+ *   DOWN --> GREETING --------> LOG <---------------> LIVE       (queue full: back to LOG)
+ *                        \-----> INDEX --> LOG                   (log gone, or a new node)
+ *   any --> HELD (reason; greeted again after a while)   any --> DOWN
+ *
+ * The pool owns the sessions, under its session_lock. Entry points take that lock themselves;
+ * session_message() and session_tick() come from the worker thread only.
+ * Invariant: `have` is what the peer said it has; a batch goes out only if `sent` lacks it.
+ */
+#ifndef REPLICATION_SESSION_H
+#define REPLICATION_SESSION_H
+
+#include "replication/engine.h"
+
+#define SESSION_HELD_RETRY_MS 5000 /* doubles up to a minute */
+#define SESSION_HELD_MAX_MS   60000
+#define SESSION_UNACKED_MAX   4096 /* batches remembered for "behind"; older ones are summed up */
+
+enum session_state {
+	SESSION_DOWN,
+	SESSION_GREETING,
+	SESSION_LOG,
+	SESSION_LIVE,
+	SESSION_INDEX,
+	SESSION_HELD,
+};
+
+struct unacked {
+	stamp_t last;
+	uint64_t bytes;
+	uint32_t ops;
+};
+
+struct catchup_out;
+
+struct session {
+	uint16_t node;
+	enum session_state state;
+	uint16_t their_slot;
+	struct vector have;  /* acknowledged: on their disk */
+	struct vector sent;  /* on the way or there */
+	uint64_t cursor;     /* LOG: journal position to go on from */
+	struct journal_reader reader;
+	uint8_t *own;        /* LOG: own records read and not yet sealed, as in a batch */
+	size_t own_size, own_capacity;
+	uint32_t own_count;
+	uint64_t connected[16]; /* bit per node number: whom the peer hears itself */
+	bool ack_due;
+	bool hash_due;
+	bool their_whole;
+	uint8_t their_hash[STATE_HASH_SIZE];
+	struct vector their_vector; /* which their_hash belongs to */
+	uint64_t last_ack_ms;
+	struct unacked unacked[SESSION_UNACKED_MAX];
+	size_t unacked_first, unacked_count;
+	uint64_t unacked_bytes, unacked_ops;
+	char held_reason[128];
+	uint64_t held_until_ms, held_wait_ms;
+	uint64_t greeted_ms;
+	struct catchup_out *out; /* INDEX */
+};
+
+/* --- entry points --- */
+void session_up(struct pool *p, uint16_t node);
+void session_down(struct pool *p, uint16_t node);
+void session_writable(struct pool *p, uint16_t node);
+/* Body without the pool id. Errors hold the session; the caller need not know. */
+void session_message(struct pool *p, uint16_t node, uint16_t type, const void *body, size_t size);
+/* Retries what is held, asks for what is missing. About ten times a second. */
+void session_tick(struct pool *p, uint64_t now_ms);
+/* A batch is complete in the journal, its first record at `from`: to all that are live. */
+void session_offer(struct pool *p, const struct batch *batch, uint64_t from);
+/* After the messages at hand: make durable, acknowledge. */
+void session_acknowledge(struct pool *p);
+/* A flush is done: tell positions and state hash. */
+void session_state_changed(struct pool *p);
+/* Position before which no live session needs the journal. */
+uint64_t session_needed(struct pool *p);
+void session_status(struct pool *p, struct pool_status *ret);
+void session_free_all(struct pool *p);
+
+/* --- among session.c, send.c, receive.c, catchup.c, fetch.c; session_lock held --- */
+struct session *session_find(struct pool *p, uint16_t node);
+MUST_CHECK int session_send(struct pool *p, struct session *s, enum net_class class, uint16_t type,
+			    const struct net_part *parts, size_t count);
+void session_hold(struct pool *p, struct session *s, int code, const char *what);
+/* Decides how to serve the peer from what it has. */
+void session_serve(struct pool *p, struct session *s);
+void session_greet(struct pool *p, struct session *s);
+/* Goes on sending log or state as far as the queues take it. */
+void send_pump(struct pool *p, struct session *s);
+void send_note(struct session *s, const struct batch *batch, size_t bytes);
+bool send_eligible(const struct pool *p, const struct session *s, uint16_t slot);
+/* Sends one batch (head and records apart). 0, or as net_send(). */
+MUST_CHECK int send_batch(struct pool *p, struct session *s, const struct batch *batch);
+
+/* --- receive.c; worker thread, session_lock not held --- */
+MUST_CHECK int receive_batch(struct pool *p, uint16_t node, const void *body, size_t size);
+/* Tries batches again that waited for others or for room on the disk. */
+void receive_retry(struct pool *p);
+void receive_free(struct pool *p);
+
+#endif

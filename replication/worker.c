@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/worker.h"
+
+#include <errno.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/auto.h"
+#include "core/log.h"
+#include "net/message.h"
+#include "replication/fetch.h"
+#include "replication/session.h"
+
+enum event_kind { EVENT_MESSAGE, EVENT_UP, EVENT_DOWN, EVENT_WRITABLE };
+
+struct event {
+	struct event *next;
+	enum event_kind kind;
+	uint16_t node;
+	struct net_message *message;
+};
+
+struct worker {
+	struct pool *p;
+	pthread_t commit, intake;
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t commit_wake, intake_wake;
+	bool stop;
+	bool changed;
+	struct event *first;
+	struct event **last;
+};
+
+static struct timespec in_us(uint64_t us)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += (time_t)(us / 1000000);
+	t.tv_nsec += (long)(us % 1000000) * 1000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_nsec -= 1000000000;
+		t.tv_sec++;
+	}
+	return t;
+}
+
+void worker_wake(struct pool *p)
+{
+	struct worker *w = p->worker;
+
+	if (!w || __atomic_load_n(&w->changed, __ATOMIC_ACQUIRE))
+		return;
+	AUTO_LOCK(held, &w->lock);
+	__atomic_store_n(&w->changed, true, __ATOMIC_RELEASE);
+	(void)pthread_cond_signal(&w->commit_wake);
+}
+
+/* Waits for a change, at most so long. False: the thread is to end. */
+static bool commit_wait(struct worker *w, uint64_t us)
+{
+	struct timespec until = in_us(us);
+	AUTO_LOCK(held, &w->lock);
+
+	while (!w->stop && !w->changed) {
+		if (pthread_cond_timedwait(&w->commit_wake, &w->lock, &until) == ETIMEDOUT)
+			break;
+	}
+	return !w->stop;
+}
+
+/* Lets a little time pass, in which more records come; ends at once when the thread is to end. */
+static void linger(struct worker *w, uint64_t us)
+{
+	struct timespec until = in_us(us);
+	AUTO_LOCK(held, &w->lock);
+
+	while (!w->stop && pthread_cond_timedwait(&w->commit_wake, &w->lock, &until) != ETIMEDOUT)
+		;
+}
+
+static void note_problem(struct pool *p, int code, const char *what)
+{
+	if (code >= 0) {
+		p->problem[0] = '\0';
+		return;
+	}
+	if (!p->problem[0])
+		log_error("pool \"%s\": %s: %s", p->name, what, err_text(code));
+	(void)snprintf(p->problem, sizeof(p->problem), "%s: %s", what, err_text(code));
+}
+
+struct flush_clock {
+	uint64_t first_ms; /* of the changes that are not flushed; 0: none */
+	uint64_t last_ms;
+};
+
+static bool flush_due(struct pool *p, struct flush_clock *clock, bool changed, uint64_t now_ms)
+{
+	if (changed) {
+		clock->last_ms = now_ms;
+		if (!clock->first_ms)
+			clock->first_ms = now_ms;
+	}
+	if (!clock->first_ms)
+		return false;
+	return now_ms - clock->last_ms >= FLUSH_IDLE_MS || now_ms - clock->first_ms >= FLUSH_MAX_MS ||
+	       object_dirty_count(p->cache) > FLUSH_DIRTY_MAX;
+}
+
+static void *commit_thread(void *arg)
+{
+	struct worker *w = arg;
+	struct pool *p = w->p;
+	struct flush_clock clock = {0};
+
+	while (commit_wait(w, clock.first_ms ? FLUSH_IDLE_MS * 1000 : 1000000)) {
+		bool changed = __atomic_exchange_n(&w->changed, false, __ATOMIC_ACQ_REL);
+		if (changed) {
+			linger(w, SEAL_LINGER_US);
+			__atomic_store_n(&w->changed, false, __ATOMIC_RELEASE);
+			note_problem(p, commit_seal(p), "cannot write the journal");
+		}
+		if (flush_due(p, &clock, changed, clock_boot_ms())) {
+			clock = (struct flush_clock){0};
+			note_problem(p, commit_flush(p), "cannot write the index");
+		}
+		if (changed)
+			linger(w, SEAL_INTERVAL_US);
+	}
+	return NULL;
+}
+
+static struct event *next_event(struct worker *w, uint64_t us, bool *ret_stop)
+{
+	struct timespec until = in_us(us);
+	AUTO_LOCK(held, &w->lock);
+
+	while (!w->stop && !w->first) {
+		if (pthread_cond_timedwait(&w->intake_wake, &w->lock, &until) == ETIMEDOUT)
+			break;
+	}
+	*ret_stop = w->stop;
+	struct event *e = w->first;
+	if (e) {
+		w->first = e->next;
+		if (!w->first)
+			w->last = &w->first;
+	}
+	return e;
+}
+
+static void handle_message(struct pool *p, struct event *e)
+{
+	struct net_message *m = e->message;
+	/* A batch carries the pool's id as its own first field, which its signature covers. */
+	size_t skip = m->type == MESSAGE_BATCH ? 0 : 8;
+
+	if (m->size >= 8)
+		session_message(p, e->node, m->type, m->body + skip, m->size - skip);
+	if (p->io.consumed)
+		p->io.consumed(p->io.arg, e->node, m->class, m->size);
+	free(m);
+}
+
+static void handle(struct pool *p, struct event *e)
+{
+	switch (e->kind) {
+	case EVENT_MESSAGE:
+		handle_message(p, e);
+		break;
+	case EVENT_UP:
+		session_up(p, e->node);
+		break;
+	case EVENT_DOWN:
+		session_down(p, e->node);
+		break;
+	case EVENT_WRITABLE:
+		session_writable(p, e->node);
+		fetch_writable(p, e->node);
+		break;
+	}
+	free(e);
+}
+
+static void *intake_thread(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t ticked_ms = 0;
+	bool stop = false;
+
+	while (!stop) {
+		bool busy = __atomic_load_n(&w->first, __ATOMIC_RELAXED) != NULL;
+		if (!busy)
+			session_acknowledge(w->p);
+		struct event *e = next_event(w, TICK_MS * 1000, &stop);
+		if (e)
+			handle(w->p, e);
+		uint64_t now = clock_boot_ms();
+		if (now - ticked_ms >= TICK_MS) {
+			ticked_ms = now;
+			session_tick(w->p, now);
+		}
+	}
+	return NULL;
+}
+
+static void post(struct pool *p, enum event_kind kind, uint16_t node, struct net_message *message)
+{
+	struct worker *w = p->worker;
+	struct event *e = malloc(sizeof(*e));
+
+	if (!e) {
+		/* Without its events a session would hang: better to start anew. */
+		log_error("out of memory for an event of pool \"%s\"", p->name);
+		abort();
+	}
+	*e = (struct event){.kind = kind, .node = node, .message = message};
+	AUTO_LOCK(held, &w->lock);
+	*w->last = e;
+	w->last = &e->next;
+	(void)pthread_cond_signal(&w->intake_wake);
+}
+
+void worker_post_message(struct pool *p, uint16_t node, struct net_message *message)
+{
+	post(p, EVENT_MESSAGE, node, message);
+}
+
+void worker_post_up(struct pool *p, uint16_t node)
+{
+	post(p, EVENT_UP, node, NULL);
+}
+
+void worker_post_down(struct pool *p, uint16_t node)
+{
+	post(p, EVENT_DOWN, node, NULL);
+}
+
+void worker_post_writable(struct pool *p, uint16_t node)
+{
+	post(p, EVENT_WRITABLE, node, NULL);
+}
+
+int worker_start(struct pool *p)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attr;
+
+	if (!w)
+		return -ENOMEM;
+	w->p = p;
+	w->last = &w->first;
+	w->changed = true; /* flush and tell what recovery brought */
+	(void)pthread_mutex_init(&w->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&w->commit_wake, &attr);
+	(void)pthread_cond_init(&w->intake_wake, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	p->worker = w;
+	int r = pthread_create(&w->commit, NULL, commit_thread, w);
+	if (r != 0) {
+		p->worker = NULL;
+		free(w);
+		return -r;
+	}
+	r = pthread_create(&w->intake, NULL, intake_thread, w);
+	if (r == 0)
+		return 0;
+	w->stop = true;
+	(void)pthread_cond_signal(&w->commit_wake);
+	(void)pthread_join(w->commit, NULL);
+	p->worker = NULL;
+	free(w);
+	return -r;
+}
+
+void worker_stop(struct pool *p)
+{
+	struct worker *w = p->worker;
+
+	if (!w)
+		return;
+	{
+		AUTO_LOCK(held, &w->lock);
+		w->stop = true;
+		(void)pthread_cond_broadcast(&w->commit_wake);
+		(void)pthread_cond_broadcast(&w->intake_wake);
+	}
+	(void)pthread_join(w->commit, NULL);
+	(void)pthread_join(w->intake, NULL);
+	int r = commit_flush(p);
+	if (r == 0)
+		r = commit_sync(p, journal_tail(p->journal));
+	if (r < 0)
+		log_error("pool \"%s\": closing: %s", p->name, err_text(r));
+	p->worker = NULL;
+	while (w->first) {
+		struct event *next = w->first->next;
+		free(w->first->message);
+		free(w->first);
+		w->first = next;
+	}
+	(void)pthread_cond_destroy(&w->commit_wake);
+	(void)pthread_cond_destroy(&w->intake_wake);
+	(void)pthread_mutex_destroy(&w->lock);
+	free(w);
+}

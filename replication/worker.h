@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The two threads of a pool: one closes batches and flushes, one takes in what peers send.
+ * Owns the threads and the queue between network and pool.
+ * worker_post_*(): any thread. worker_start/stop: the loop thread.
+ * Invariant: messages of one node are handled in the order they came.
+ */
+#ifndef REPLICATION_WORKER_H
+#define REPLICATION_WORKER_H
+
+#include "replication/engine.h"
+
+#define SEAL_LINGER_US    150  /* a call's further records come into the same batch */
+#define SEAL_INTERVAL_US  1000 /* batches per second are bounded: each costs a signature */
+#define FLUSH_IDLE_MS     20   /* after the last change */
+#define FLUSH_MAX_MS      1000
+#define FLUSH_DIRTY_MAX   8192
+#define TICK_MS           100
+
+MUST_CHECK int worker_start(struct pool *p);
+/* Ends both threads after sealing, syncing and flushing. */
+void worker_stop(struct pool *p);
+
+/* The message is owned by the worker from here on; `consumed` is called when it was handled. */
+void worker_post_message(struct pool *p, uint16_t node, struct net_message *message);
+void worker_post_up(struct pool *p, uint16_t node);
+void worker_post_down(struct pool *p, uint16_t node);
+void worker_post_writable(struct pool *p, uint16_t node);
+
+#endif
