@@ -520,7 +520,7 @@ static int in_end(struct pool *p)
 	for (size_t i = 0; i < p->session_count; i++) {
 		if (p->sessions[i]->state != SESSION_DOWN) {
 			p->sessions[i]->ack_due = true;
-			session_greet(p, p->sessions[i]);
+			session_greet(p, p->sessions[i], false);
 		}
 	}
 	return 0;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bytes.h"
 #include "replication/delta.h"
 
 struct blob {
@@ -348,8 +349,10 @@ static void test_block_lengths(void **state)
 		assert_int_equal(delta_signature_begin(sizes[i], blob_write, &signature, &job), 0);
 		assert_int_equal(delta_feed(job, NULL, 0, true), 0);
 		delta_free(job);
-		uint64_t block = (uint64_t)signature.data[4] << 24 | signature.data[5] << 16 |
-				 signature.data[6] << 8 | signature.data[7];
+		struct rd r = rd_init(signature.data + 4, 4);
+		uint64_t block = 0;
+		for (int k = 0; k < 4; k++)
+			block = block << 8 | rd_u8(&r);
 		assert_true(block >= DELTA_BLOCK_MIN && block <= DELTA_BLOCK_MAX);
 		assert_true((sizes[i] + block - 1) / block <= DELTA_BLOCKS_MAX);
 		assert_int_equal(make_result(signature.data, signature.size), 0);

@@ -14,6 +14,8 @@
 #include "replication/pool_file.h"
 #include "replication/session.h"
 
+#define PRIVATE_ID 2 /* of the reserved directory; no stamp is so small */
+
 static int init_locks(struct pool *p)
 {
 	pthread_rwlockattr_t attr;
@@ -44,9 +46,13 @@ static int open_root(struct pool *p)
 		r = p->store->ops->root(p->store, &root.o->handle);
 	if (r < 0)
 		return r;
-	struct store_node node = {.id = POOL_ROOT_ID, .mode = S_IFDIR | 0700};
-	return p->store->ops->make(p->store, &root.o->handle, POOL_RESERVED, &node,
-				   &p->private_dir);
+	r = p->store->ops->lookup(p->store, &root.o->handle, POOL_RESERVED, NULL, &p->private_dir,
+				  NULL);
+	struct store_node node = {.id = PRIVATE_ID, .mode = S_IFDIR | 0700};
+	if (r == -ENOENT)
+		r = p->store->ops->make(p->store, &root.o->handle, POOL_RESERVED, &node,
+					&p->private_dir);
+	return r;
 }
 
 static int open_parts(struct pool *p, const struct pool_config *config, char *error, size_t size)

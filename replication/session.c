@@ -89,7 +89,7 @@ static void send_small(struct pool *p, struct session *s, uint16_t type, const s
 		log_debug("pool \"%s\": message %u to node %u not queued", p->name, type, s->node);
 }
 
-void session_greet(struct pool *p, struct session *s)
+void session_greet(struct pool *p, struct session *s, bool answer)
 {
 	size_t size = 16 + VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE + 2 * POOL_PEERS_MAX;
 	AUTO_FREE uint8_t *bytes = malloc(size);
@@ -100,6 +100,7 @@ void session_greet(struct pool *p, struct session *s)
 	{
 		AUTO_LOCK(held, &p->position_lock);
 		wr_u16(&w, p->slot);
+		wr_u8(&w, answer);
 		vector_write(&w, &p->position.vector);
 		wr_bytes(&w, p->position.chains, (size_t)p->position.vector.count * HASH_SIZE);
 	}
@@ -131,7 +132,7 @@ void session_up(struct pool *p, uint16_t node)
 	s->their_whole = false;
 	s->held_wait_ms = 0;
 	s->held_reason[0] = '\0';
-	session_greet(p, s);
+	session_greet(p, s, true);
 	tell_connected(p);
 }
 
@@ -141,7 +142,7 @@ static void session_reset(struct session *s)
 	s->unacked_count = 0;
 	s->unacked_bytes = s->unacked_ops = 0;
 	s->their_whole = false;
-	s->ack_due = s->hash_due = false;
+	s->ack_due = false;
 	free(s->own);
 	s->own = NULL;
 	s->own_size = s->own_capacity = 0;
@@ -238,6 +239,7 @@ static bool forked(struct pool *p, const struct vector *theirs, const uint8_t *c
 static int on_hello(struct pool *p, struct session *s, struct rd *r)
 {
 	uint16_t slot = rd_u16(r);
+	bool answer = rd_u8(r);
 
 	vector_read(r, &s->have);
 	const uint8_t *chains = rd_bytes(r, (size_t)s->have.count * HASH_SIZE);
@@ -254,9 +256,11 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 		int code = pool_next_incarnation(p);
 		if (code < 0)
 			return code;
-		session_greet(p, s);
+		answer = true;
 	}
-	s->hash_due = true;
+	if (answer)
+		session_greet(p, s, false);
+	s->ack_due = true;
 	session_serve(p, s);
 	return 0;
 }
@@ -351,7 +355,7 @@ static void fail(struct pool *p, uint16_t node, int code, const char *what)
 	if (code == MA_EGAP) {
 		/* Something between is missing (it may be on another way): ask for it, not too often. */
 		if (clock_boot_ms() - s->greeted_ms >= GREET_AGAIN_MS)
-			session_greet(p, s);
+			session_greet(p, s, true);
 		return;
 	}
 	session_hold(p, s, code, what);
@@ -410,7 +414,7 @@ void session_tick(struct pool *p, uint64_t now_ms)
 			struct session *s = p->sessions[i];
 			if (s->state == SESSION_HELD && now_ms >= s->held_until_ms) {
 				s->state = SESSION_GREETING;
-				session_greet(p, s);
+				session_greet(p, s, true);
 			}
 			send_pump(p, s);
 		}
@@ -432,7 +436,7 @@ static void send_ack(struct pool *p, struct session *s)
 		wr_u8(&w, whole);
 		wr_bytes(&w, p->flushed_hash, STATE_HASH_SIZE);
 	}
-	s->ack_due = s->hash_due = false;
+	s->ack_due = false;
 	send_small(p, s, MESSAGE_ACK, &w);
 }
 

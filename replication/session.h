@@ -49,7 +49,6 @@ struct session {
 	uint32_t own_count;
 	uint64_t connected[16]; /* bit per node number: whom the peer hears itself */
 	bool ack_due;
-	bool hash_due;
 	bool their_whole;
 	uint8_t their_hash[STATE_HASH_SIZE];
 	struct vector their_vector; /* which their_hash belongs to */
@@ -89,7 +88,8 @@ MUST_CHECK int session_send(struct pool *p, struct session *s, enum net_class cl
 void session_hold(struct pool *p, struct session *s, int code, const char *what);
 /* Decides how to serve the peer from what it has. */
 void session_serve(struct pool *p, struct session *s);
-void session_greet(struct pool *p, struct session *s);
+/* `answer`: the peer is to greet us in turn, since its own greeting may have come too early. */
+void session_greet(struct pool *p, struct session *s, bool answer);
 /* Goes on sending log or state as far as the queues take it. */
 void send_pump(struct pool *p, struct session *s);
 void send_note(struct session *s, const struct batch *batch, size_t bytes);

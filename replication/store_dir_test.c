@@ -697,6 +697,43 @@ static void test_threads(void **state)
 	assert_true(count_fds() <= STORE_DIR_CACHE + 20);
 }
 
+static void *make_and_unlink(void *arg)
+{
+	struct worker *w = arg;
+	const struct store_ops *ops = w->place->ops;
+	struct store_node node = {.id = 1, .mode = S_IFREG | 0600};
+
+	for (int i = 0; i < 40 * ROUNDS && w->failure == 0; i++) {
+		w->failure = ops->make(w->place->store, &w->place->root, "again", &node, NULL);
+		if (w->failure == 0)
+			w->failure = ops->unlink(w->place->store, &w->place->root, "again", false);
+	}
+	return NULL;
+}
+
+/* A file system gives the numbers of removed objects to new ones. Meanwhile the old handle finds
+ * nothing, whatever the kernel makes of it. */
+static void test_gone_while_number_is_given_again(void **state)
+{
+	struct place *p = place_of(state);
+	struct worker w = {.place = p};
+	struct store_handle gone[16];
+	char name[16];
+	pthread_t thread;
+	struct stat st;
+
+	for (unsigned int i = 0; i < 16; i++) {
+		(void)snprintf(name, sizeof(name), "f%u", i);
+		gone[i] = make_one(p, name, S_IFREG | 0600);
+		assert_int_equal(p->ops->unlink(p->store, &p->root, name, false), 0);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, make_and_unlink, &w), 0);
+	for (int i = 0; i < 100 * ROUNDS; i++)
+		assert_int_equal(p->ops->stat(p->store, &gone[i % 16], -1, &st), -ESTALE);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(w.failure, 0);
+}
+
 static void test_refused_places(void **state)
 {
 	struct store *store = NULL;
@@ -737,6 +774,7 @@ int main(void)
 		CASE(test_entries),
 		CASE(test_descriptors_stay_few),
 		CASE(test_threads),
+		CASE(test_gone_while_number_is_given_again),
 		CASE(test_refused_places),
 	};
 

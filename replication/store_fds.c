@@ -4,12 +4,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/auto.h"
 
-#define BUCKETS 512
+#define BUCKETS         512
+#define NO_MEMORY_TRIES 1000
 
 /* Linked in one chain of the table while it can be found, and in the idle list while nobody uses
  * it. A dropped one that is in use is in neither; its last user closes it. */
@@ -197,13 +199,17 @@ int store_fds_open(struct store_fds *fds, const struct store_handle *object, int
 	u.fh.handle_type = object->bytes[0];
 	u.fh.handle_bytes = (unsigned int)object->size - 1;
 	memcpy(u.fh.f_handle, object->bytes + 1, u.fh.handle_bytes);
-	for (;;) {
+	for (int tries = 0;; tries++) {
 		int fd = open_by_handle_at(fds->root_fd, &u.fh, flags | O_CLOEXEC);
 		if (fd >= 0) {
 			*ret = fd;
 			return 0;
 		}
 		int err = errno;
+		/* The kernel says so too while the number of a gone object is being given to a new
+		 * one (iget_locked() meets I_CREATING); a moment later it is ESTALE. */
+		if (err == ENOMEM && tries < NO_MEMORY_TRIES && sched_yield() == 0)
+			continue;
 		if (err == EINTR || ((err == EMFILE || err == ENFILE) && make_room(fds)))
 			continue;
 		return -err;
