@@ -92,11 +92,31 @@ static void print_peers(const struct cli *cli, const json_t *pools)
 	table_free(&table);
 }
 
+/* "in sync" alone only where it is proven with every other node that holds the pool. */
+static void add_sync(struct table *table, const json_t *pool)
+{
+	const json_t *peers = json_object_get(pool, "peers");
+	const json_t *peer;
+	size_t equal = 0;
+	size_t i;
+
+	json_array_foreach (peers, i, peer)
+		equal += json_get_bool(peer, "in_sync", false);
+	if (!json_get_bool(pool, "in_sync", false))
+		table_add(table, SHOW_WAIT, "not in sync");
+	else if (json_array_size(peers) && equal == 0)
+		table_add(table, SHOW_WAIT, "alone");
+	else if (equal < json_array_size(peers))
+		table_add(table, SHOW_GOOD, "in sync with %zu of %zu", equal,
+			  json_array_size(peers));
+	else
+		table_add(table, SHOW_GOOD, "in sync");
+}
+
 static void add_pool(struct table *table, const json_t *pool)
 {
 	bool open = json_get_bool(pool, "open", false);
 	bool mounted = json_get_bool(pool, "mounted", false);
-	bool in_sync = json_get_bool(pool, "in_sync", false);
 	uint64_t conflicts = get_uint(pool, "conflicts");
 	char text[UNITS_TEXT_MAX];
 
@@ -106,8 +126,7 @@ static void add_pool(struct table *table, const json_t *pool)
 	else if (!mounted)
 		table_add(table, SHOW_BAD, "not mounted");
 	else
-		table_add(table, in_sync ? SHOW_GOOD : SHOW_WAIT, "%s",
-			  in_sync ? "in sync" : "not in sync");
+		add_sync(table, pool);
 	table_add(table, SHOW_PLAIN, "%s", json_get_text(pool, "path", ""));
 	count_text(get_uint(pool, "files"), text, sizeof(text));
 	table_add(table, SHOW_PLAIN, "%s", text);

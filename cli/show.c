@@ -114,11 +114,14 @@ void table_print(const struct table *table, FILE *out, bool color, const char *i
 		}
 	}
 	(void)fputs(indent, out);
-	for (size_t c = 0; c < table->columns; c++) {
+	size_t named = table->columns;
+	while (named > 0 && !table->heads[named - 1][0])
+		named--;
+	for (size_t c = 0; c < named; c++) {
 		bool right = table->heads[c][0] == '#';
 
 		print_cell(out, color, SHOW_DIM, table->heads[c] + right, right, rooms[c],
-			   c + 1 == table->columns);
+			   c + 1 == named);
 	}
 	for (size_t r = 0; r < rows; r++) {
 		size_t count = filled(table, r);

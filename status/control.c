@@ -71,7 +71,7 @@ static int listener_open(const char *path, int *ret_fd)
 	(void)unlink(beside);
 	/* The mode of an unbound socket becomes that of its file: no moment with a wider one. */
 	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 ||
-	    chmod(beside, 0600) < 0 || listen(fd, CONTROL_CLIENTS_MAX) < 0)
+	    listen(fd, CONTROL_CLIENTS_MAX) < 0)
 		return -errno;
 	if (rename(beside, path) < 0)
 		return -errno;

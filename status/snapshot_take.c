@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Taking the picture; what it means is in snapshot.c, which knows no other part.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/auto.h"
+#include "core/loop.h"
+#include "fuse/mounts.h"
+#include "status/node.h"
+#include "status/snapshot.h"
+
+static const char *member_word(const struct snapshot_member *member)
+{
+	if (member->record.state == MEMBER_LEFT)
+		return "left";
+	if (member->record.state == MEMBER_REMOVED)
+		return "removed";
+	return member->self || member->link.connected ? "alive" : "down";
+}
+
+static int take_members(const struct node *node, struct snapshot *snapshot)
+{
+	size_t count = fleet_members(node->fleet, NULL, 0);
+	AUTO_FREE struct member *records = calloc(count + 1, sizeof(*records));
+	struct snapshot_member *members = calloc(count + 1, sizeof(*members));
+
+	snapshot->members = members;
+	if (!records || !members)
+		return -ENOMEM;
+	size_t now = fleet_members(node->fleet, records, count);
+	if (now < count)
+		count = now;
+	for (size_t i = 0; i < count; i++) {
+		members[i].record = records[i];
+		members[i].self = records[i].number == snapshot->number;
+		if (node->net && !members[i].self)
+			net_peer_status(node->net, records[i].number, &members[i].link);
+		members[i].state = member_word(&members[i]);
+	}
+	snapshot->member_count = count;
+	return 0;
+}
+
+static void judge_pool(const struct node *node, struct snapshot_pool *pool)
+{
+	const char *name = pool->status.name;
+
+	mounts_path(node->mounts, name, pool->path, sizeof(pool->path));
+	pool->mounted = mounts_alive(node->mounts, name);
+	if (!pool->status.open)
+		(void)snprintf(pool->problem, sizeof(pool->problem), "%s",
+			       pool->status.problem[0] ? pool->status.problem
+						       : "not open, and no reason is known");
+	else if (!pool->mounted && mounts_problem(node->mounts, name)[0])
+		(void)snprintf(pool->problem, sizeof(pool->problem), "%s",
+			       mounts_problem(node->mounts, name));
+	else if (!pool->mounted)
+		(void)snprintf(pool->problem, sizeof(pool->problem),
+			       "%s is not mounted; mount it with: mountall", pool->path);
+}
+
+static int take_pools(const struct node *node, struct snapshot *snapshot)
+{
+	size_t count = pools_status(node->pools, NULL, 0);
+	AUTO_FREE struct pool_status *all = calloc(count + 1, sizeof(*all));
+	struct snapshot_pool *pools = calloc(count + 1, sizeof(*pools));
+
+	snapshot->pools = pools;
+	if (!all || !pools)
+		return -ENOMEM;
+	size_t now = pools_status(node->pools, all, count);
+	if (now < count)
+		count = now;
+	for (size_t i = 0; i < count; i++) {
+		pools[i].status = all[i];
+		judge_pool(node, &pools[i]);
+	}
+	snapshot->pool_count = count;
+	return 0;
+}
+
+static void take_self(const struct node *node, struct snapshot *snapshot)
+{
+	struct member self = {0};
+
+	node_id_text(fleet_key(node->fleet)->public, snapshot->id);
+	snapshot->in_fleet = fleet_exists(node->fleet);
+	if (snapshot->in_fleet)
+		fleet_self(node->fleet, &self);
+	snapshot->number = self.number;
+	_Static_assert(sizeof(self.name) == sizeof(snapshot->node), "same bound");
+	memcpy(snapshot->node, self.name, sizeof(self.name));
+	if (!snapshot->node[0] && gethostname(snapshot->node, sizeof(snapshot->node) - 1) < 0)
+		(void)snprintf(snapshot->node, sizeof(snapshot->node), "this node");
+}
+
+int snapshot_take(const struct node *node, struct snapshot **ret)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+	if (!snapshot)
+		return -ENOMEM;
+	snapshot->time_ns = clock_wall_ns();
+	snapshot->uptime_ms = clock_boot_ms() - node->started_ms;
+	memcpy(snapshot->page_problem, node->page_problem, sizeof(snapshot->page_problem));
+	take_self(node, snapshot);
+	if (node->net)
+		net_counters(node->net, &snapshot->counters);
+	int r = take_members(node, snapshot);
+	if (r == 0)
+		r = take_pools(node, snapshot);
+	if (r < 0) {
+		snapshot_free(snapshot);
+		return r;
+	}
+	*ret = snapshot;
+	return 0;
+}
