@@ -473,7 +473,9 @@ static void start(struct link *link)
 {
 	note_address(link);
 	link->phase = LINK_SHAKING;
-	timer_set(link, link->owner->handshake_ms);
+	/* Who dials has others to try, and itself again. */
+	uint32_t limit_ms = link->owner->handshake_ms;
+	timer_set(link, link->dialed && limit_ms > LINK_SILENCE_MS ? LINK_SILENCE_MS : limit_ms);
 	socket_setup(link);
 	int r = uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read);
 	if (r < 0)

@@ -284,10 +284,7 @@ static void test_more_than_granted(void **state)
 	struct net_counters c;
 
 	assert_non_null(body);
-	{
-		AUTO_LOCK(held, &s->one->lock);
-		s->one->keep = true; /* nothing is consumed, so nothing more is granted */
-	}
+	rig_keep(s->one, true);
 	greet_as_mole(s);
 	for (int i = 0; i < 9; i++)
 		fake_message(&s->fake, MESSAGE_BATCH, NET_LIVE, false, body, 1u << 20);
@@ -437,10 +434,7 @@ static void test_unknown_types(void **state)
 	struct scene *s = *state;
 	uint16_t from;
 
-	{
-		AUTO_LOCK(held, &s->one->lock);
-		s->one->keep = true;
-	}
+	rig_keep(s->one, true);
 	greet_as_mole(s);
 	fake_message(&s->fake, 4711, NET_LIVE, true, "later", 5);
 	AUTO_FREE struct net_message *m = rig_take(s->one, &from);
@@ -451,20 +445,14 @@ static void test_unknown_types(void **state)
 	assert_int_equal(m->flags, NET_MESSAGE_UNKNOWN);
 	assert_memory_equal(m->body, "later", 5);
 	/* Handed on as it is, it is still marked as skippable. */
-	{
-		AUTO_LOCK(held, &s->two->lock);
-		s->two->keep = true;
-	}
+	rig_keep(s->two, true);
 	struct net_part part = {m->body, m->size};
 	assert_int_equal(net_send(s->one->net, 2, NET_LIVE, m->type, &part, 1), 0);
 	AUTO_FREE struct net_message *relayed = rig_take(s->two, &from);
 	assert_non_null(relayed);
 	assert_int_equal(relayed->type, 4711);
 	assert_int_equal(relayed->flags, NET_MESSAGE_UNKNOWN);
-	{
-		AUTO_LOCK(held, &s->two->lock);
-		s->two->keep = false;
-	}
+	rig_keep(s->two, false);
 	fake_message(&s->fake, 4712, NET_LIVE, false, "must", 4);
 	AUTO_FREE struct net_message *bye = fake_await(&s->fake, MESSAGE_GOODBYE);
 	struct goodbye goodbye;

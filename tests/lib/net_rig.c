@@ -180,6 +180,17 @@ void rig_stop(struct rig *rig)
 	memcpy(rig->downs, rig->ups, sizeof(rig->downs));
 }
 
+void rig_restart(struct rig *rig)
+{
+	char error[256];
+
+	rig_stop(rig);
+	fleet_free(rig->fleet);
+	if (fleet_open(rig->dir, &rig->fleet, error, sizeof(error)) < 0)
+		fail(error, rig);
+	rig_start(rig);
+}
+
 void rig_address(struct rig *rig, char ret[64])
 {
 	(void)snprintf(ret, 64, "127.0.0.1:%u", rig->port);
@@ -373,6 +384,12 @@ bool rig_wait_held(struct rig *rig, uint16_t other, const char *text)
 	return false;
 }
 
+void rig_keep(struct rig *rig, bool keep)
+{
+	AUTO_LOCK(held, &rig->lock);
+	rig->keep = keep;
+}
+
 static bool has_message(struct rig *rig, const void *arg)
 {
 	(void)arg;
@@ -392,10 +409,10 @@ struct net_message *rig_take(struct rig *rig, uint16_t *ret_from)
 			rig->last = &rig->first;
 	}
 	struct net_message *message = got->message;
+	uint16_t from = got->from;
 	if (ret_from)
-		*ret_from = got->from;
+		*ret_from = from;
 	free(got);
-	net_consumed(rig->net, ret_from ? *ret_from : 0, (enum net_class)message->class,
-		     message->size);
+	net_consumed(rig->net, from, (enum net_class)message->class, message->size);
 	return message;
 }

@@ -34,8 +34,8 @@ struct rig {
 	bool running;
 	uint32_t handshake_ms;   /* for net_config; set before rig_start() */
 	char public_address[64]; /* in its member record, instead of where it listens */
-	bool keep;               /* messages wait for rig_take(); else they are consumed at once */
 	pthread_mutex_t lock;    /* guards the rest */
+	bool keep;
 	pthread_cond_t changed;
 	unsigned int ups[FLEET_MEMBERS_MAX + 1];
 	unsigned int downs[FLEET_MEMBERS_MAX + 1];
@@ -64,6 +64,9 @@ uint16_t rig_number(struct rig *rig);
 /* "127.0.0.1:PORT", where it listens. */
 void rig_address(struct rig *rig, char ret[64]);
 
+/* Ends the net and opens the fleet's files again, as a new process would. */
+void rig_restart(struct rig *rig);
+
 /* Runs on the node's loop and waits for it. */
 void rig_run(struct rig *rig, void (*fn)(struct rig *rig, void *arg), void *arg);
 void rig_announce(struct rig *rig);
@@ -78,6 +81,8 @@ bool rig_wait_down(struct rig *rig, uint16_t other);
 /* Until net_peer_status() has this text in its held_reason. */
 bool rig_wait_held(struct rig *rig, uint16_t other, const char *text);
 
+/* Messages wait for rig_take(), or are consumed at once. */
+void rig_keep(struct rig *rig, bool keep);
 /* The next message that was kept, consumed; the caller frees it. NULL: none came in time. */
 struct net_message *rig_take(struct rig *rig, uint16_t *ret_from);
 
