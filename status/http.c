@@ -271,20 +271,40 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *arg, const char *
 	log_limited(&http->limit, LOG_LEVEL_DEBUG, "status page: %s", size > 0 ? text : "");
 }
 
-static int server_start(struct http *http, struct sockaddr_storage *address)
+static int listener_open(const struct sockaddr_storage *address, socklen_t length, int *ret_fd)
 {
-	unsigned int flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+	int on = 1;
+	AUTO_CLOSE int fd =
+		socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, (const struct sockaddr *)address, length) < 0 ||
+	    listen(fd, HTTP_CLIENTS_MAX) < 0)
+		return -errno;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int server_start(struct http *http, const struct sockaddr_storage *address, socklen_t length)
+{
+	AUTO_CLOSE int fd = -1;
+	unsigned int flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+	int r = listener_open(address, length, &fd);
+
+	if (r < 0)
+		return r;
 	if (address->ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
 	http->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, http,
-		MHD_OPTION_SOCK_ADDR, (struct sockaddr *)address, MHD_OPTION_CONNECTION_LIMIT,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)HTTP_CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned int)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)HTTP_MEMORY_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
-	return http->daemon ? 0 : errno ? -errno : -EIO;
+		(size_t)HTTP_MEMORY_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	if (!http->daemon)
+		return -EIO;
+	(void)take_fd(&fd); /* the server closes it */
+	return 0;
 }
 
 static int server_watch(struct http *http)
@@ -325,8 +345,7 @@ int http_new(struct node *node, const char *listen, struct http **ret, char *err
 			       "status_listen = %s: not a numeric address like 127.0.0.1:7448",
 			       listen);
 	}
-	errno = 0;
-	r = server_start(http, &address);
+	r = server_start(http, &address, length);
 	if (r == 0)
 		r = server_watch(http);
 	if (r < 0) {
