@@ -22,7 +22,7 @@ static void put_line(enum log_level level, const char *format, va_list args)
 	static const char *const mark[] = {"<7>", "<6>", "<4>", "<3>"};
 	char line[LINE_MAX_BYTES];
 	int head = snprintf(line, sizeof(line), "%s", mark[level]);
-	int body = vsnprintf(line + head, sizeof(line) - (size_t)head - 1, format, args);
+	int body = vsnprintf(line + head, sizeof(line) - (size_t)head, format, args);
 	size_t used = (size_t)head + (body > 0 ? (size_t)body : 0);
 
 	if (used > sizeof(line) - 1)
