@@ -11,6 +11,7 @@
 
 #include "core/crypto.h"
 #include "core/err.h"
+#include "core/log.h"
 #include "net/fleet.h"
 #include "net/token.h"
 
@@ -36,6 +37,7 @@ struct fleet {
 	struct fleet_entry *entries[FLEET_MEMBERS_MAX + 1]; /* by number; [0] unused */
 	struct token_list tokens;
 	uint64_t change; /* counts changes of the table */
+	struct log_limit limit_clash;
 };
 
 /* Reads all that is there; makes the node's key if it is missing. `error` says which file. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/auto.h"
-#include "core/log.h"
 #include "core/loop.h"
 #include "net/fleet_state.h"
 #include "net/member.h"
@@ -65,9 +64,10 @@ static bool take_offered(struct fleet *fleet, const struct fleet_entry *offered)
 	struct member_sealed b = {&offered->member, offered->record, offered->size};
 	enum member_choice choice = member_choose(&a, &b);
 	if (choice == MEMBER_CLASH_KEEP || choice == MEMBER_CLASH_TAKE)
-		log_error("fleet: two nodes have the number %u: \"%s\" and \"%s\"; one of them "
-			  "must leave and join again",
-			  number, held->member.name, offered->member.name);
+		log_limited(&fleet->limit_clash, LOG_LEVEL_ERROR,
+			    "fleet: two nodes have the number %u: \"%s\" and \"%s\"; one of them "
+			    "must leave and join again",
+			    number, held->member.name, offered->member.name);
 	/* We stay who we are; if the number is the other's, the fleet refuses our key. */
 	if (number == fleet->number && choice == MEMBER_CLASH_TAKE)
 		return false;
