@@ -175,7 +175,7 @@ static int apply_unlink(struct pool *p, const struct record *rec, struct apply *
 		r = S_ISDIR(o.o->type) ? remove_dir(p, o.o, l, at.o, rec, ctx)
 				       : remove_link(p, o.o, l, at.o, ctx);
 	if (r == 0 && !dir.o->dead)
-		r = place_touch(p, dir.o, rec->time_ns, rec->stamp);
+		r = place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
 	if (r == 0 && !ctx->local)
 		r = remove_emptied(p, dir.o, ctx);
 	return r;
@@ -247,7 +247,7 @@ static int apply_make(struct pool *p, const struct record *rec, struct apply *ct
 			return r;
 		content_note(p, o.o);
 	}
-	return place_touch(p, dir.o, rec->time_ns, rec->stamp);
+	return place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
 }
 
 static int apply_link(struct pool *p, const struct record *rec, struct apply *ctx)
@@ -282,7 +282,7 @@ static int apply_link(struct pool *p, const struct record *rec, struct apply *ct
 		r = place_link(p, o.o, l, NULL);
 		watch_inode(p, o.o->id, true);
 	}
-	return r < 0 ? r : place_touch(p, dir.o, rec->time_ns, rec->stamp);
+	return r < 0 ? r : place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
 }
 
 static int apply_owner(struct pool *p, const struct record *rec, struct apply *ctx)

@@ -260,8 +260,8 @@ int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx)
 	else
 		r = rename_plain(p, rec, &m, ctx);
 	if (r == 0 && !m.from.o->dead)
-		r = place_touch(p, m.from.o, rec->time_ns, rec->stamp);
+		r = place_touch(p, m.from.o, rec->time_ns, rec->stamp, ctx->local);
 	if (r == 0 && m.to.o != m.from.o && !m.to.o->dead)
-		r = place_touch(p, m.to.o, rec->time_ns, rec->stamp);
+		r = place_touch(p, m.to.o, rec->time_ns, rec->stamp, ctx->local);
 	return r;
 }

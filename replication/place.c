@@ -35,7 +35,7 @@ struct timespec place_timespec(int64_t ns)
 	return t;
 }
 
-int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp)
+int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp, bool local)
 {
 	/* The step that calls for this has set the time of the day: even a change that comes late
 	 * has to put back the time of the latest one. */
@@ -46,6 +46,9 @@ int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t sta
 	}
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(dir->attrs.mtime_ns)};
 	int r = p->store->ops->set_times(p->store, &dir->handle, -1, times);
+	/* What told of the new name may have been followed by a look at the times before these. */
+	if (!local)
+		watch_inode(p, dir->id, true);
 	/* A directory that went meanwhile has no time to be set. */
 	return r == -ESTALE ? 0 : r;
 }

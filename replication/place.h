@@ -30,7 +30,8 @@ MUST_CHECK int place_revive(struct pool *p, struct object *o);
 /* Two directories of one name are one: the later made becomes an alias of the earlier. */
 MUST_CHECK int place_merge(struct pool *p, uint64_t a, uint64_t b);
 /* Sets the directory's mtime unless it has a later one. */
-MUST_CHECK int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp);
+MUST_CHECK int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp,
+			   bool local);
 /* Pure: the first of two that want one name gets it. */
 bool place_wins(const struct object *a, const struct link *al, const struct object *b,
 		const struct link *bl);

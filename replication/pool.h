@@ -109,8 +109,8 @@ MUST_CHECK ssize_t pool_listxattr(struct pool *pool, uint64_t id, char *list, si
 
 MUST_CHECK int pool_statfs(struct pool *pool, struct statvfs *ret);
 
-/* What a peer's change means for the kernel's caches. Called from the pool's own threads, which
- * hold no lock then; the calls may block in the kernel. Set before the mount is made. */
+/* What a peer's change means for the kernel's caches: called after it has happened, from the pool's
+ * own threads, which hold locks of the pool then. The calls must not block nor call the pool. */
 struct pool_watch {
 	void *arg;
 	/* Content and attributes of the object; attributes only if `attr_only`. */
@@ -119,6 +119,7 @@ struct pool_watch {
 	void (*entry)(void *arg, uint64_t parent, const char *name);
 };
 
+/* All NULL: nobody watches. When it returns, the former watch is not called any more. */
 void pool_set_watch(struct pool *pool, const struct pool_watch *watch);
 
 #endif

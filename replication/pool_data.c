@@ -370,5 +370,8 @@ int pool_statfs(struct pool *p, struct statvfs *ret)
 
 void pool_set_watch(struct pool *p, const struct pool_watch *watch)
 {
+	/* Whoever calls the former one is inside the barrier. */
+	(void)pthread_rwlock_wrlock(&p->barrier);
 	p->watch = *watch;
+	(void)pthread_rwlock_unlock(&p->barrier);
 }
