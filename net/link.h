@@ -11,9 +11,9 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "core/err.h"
+#include "core/loop.h"
 #include "net/message.h"
 #include "net/sendq.h"
 #include "net/wire.h"

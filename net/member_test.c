@@ -149,103 +149,89 @@ static void test_names(void **state)
 	assert_false(member_address_valid("\xff"));
 }
 
+static const struct {
+	const char *what;
+	struct member held, offered;
+	const char *held_bytes, *offered_bytes;
+	enum member_choice choice;
+} choices[] = {
+	{"newer", {.state = 1, .version = 2}, {.state = 1, .version = 3}, "a", "a", MEMBER_TAKE},
+	{"older", {.state = 1, .version = 3}, {.state = 1, .version = 2}, "a", "a", MEMBER_KEEP},
+	{"removed, though older",
+	 {.state = 1, .version = 9},
+	 {.state = 3, .version = 2},
+	 "a",
+	 "a",
+	 MEMBER_TAKE},
+	{"active again, though newer",
+	 {.state = 3, .version = 2},
+	 {.state = 1, .version = 9},
+	 "a",
+	 "a",
+	 MEMBER_KEEP},
+	{"removed after it left",
+	 {.state = 2, .version = 9},
+	 {.state = 3, .version = 9},
+	 "a",
+	 "a",
+	 MEMBER_TAKE},
+	{"same version, larger",
+	 {.state = 1, .version = 1},
+	 {.state = 1, .version = 1},
+	 "b",
+	 "aa",
+	 MEMBER_TAKE},
+	{"same version, higher",
+	 {.state = 1, .version = 1},
+	 {.state = 1, .version = 1},
+	 "a",
+	 "b",
+	 MEMBER_TAKE},
+	{"same version, lower",
+	 {.state = 1, .version = 1},
+	 {.state = 1, .version = 1},
+	 "b",
+	 "a",
+	 MEMBER_KEEP},
+	{"the same", {.state = 1, .version = 1}, {.state = 1, .version = 1}, "a", "a", MEMBER_KEEP},
+	{"another key, added later",
+	 {.state = 1, .added_s = 1, .key = {1}},
+	 {.state = 1, .added_s = 2, .key = {2}},
+	 "a",
+	 "b",
+	 MEMBER_CLASH_KEEP},
+	{"another key, added before",
+	 {.state = 1, .added_s = 2, .key = {1}},
+	 {.state = 3, .added_s = 1, .key = {2}},
+	 "a",
+	 "b",
+	 MEMBER_CLASH_TAKE},
+	{"another key, the same second",
+	 {.state = 1, .added_s = 2, .key = {1}},
+	 {.state = 1, .added_s = 2, .key = {2}},
+	 "a",
+	 "b",
+	 MEMBER_CLASH_KEEP},
+};
+
 static void test_choice(void **state)
 {
-	static const struct {
-		const char *what;
-		struct member held, offered;
-		const char *held_bytes, *offered_bytes;
-		enum member_choice choice;
-	} rows[] = {
-		{"newer",
-		 {.state = 1, .version = 2},
-		 {.state = 1, .version = 3},
-		 "a",
-		 "a",
-		 MEMBER_TAKE},
-		{"older",
-		 {.state = 1, .version = 3},
-		 {.state = 1, .version = 2},
-		 "a",
-		 "a",
-		 MEMBER_KEEP},
-		{"removed, though older",
-		 {.state = 1, .version = 9},
-		 {.state = 3, .version = 2},
-		 "a",
-		 "a",
-		 MEMBER_TAKE},
-		{"active again, though newer",
-		 {.state = 3, .version = 2},
-		 {.state = 1, .version = 9},
-		 "a",
-		 "a",
-		 MEMBER_KEEP},
-		{"removed after it left",
-		 {.state = 2, .version = 9},
-		 {.state = 3, .version = 9},
-		 "a",
-		 "a",
-		 MEMBER_TAKE},
-		{"same version, larger",
-		 {.state = 1, .version = 1},
-		 {.state = 1, .version = 1},
-		 "b",
-		 "aa",
-		 MEMBER_TAKE},
-		{"same version, higher",
-		 {.state = 1, .version = 1},
-		 {.state = 1, .version = 1},
-		 "a",
-		 "b",
-		 MEMBER_TAKE},
-		{"same version, lower",
-		 {.state = 1, .version = 1},
-		 {.state = 1, .version = 1},
-		 "b",
-		 "a",
-		 MEMBER_KEEP},
-		{"the same",
-		 {.state = 1, .version = 1},
-		 {.state = 1, .version = 1},
-		 "a",
-		 "a",
-		 MEMBER_KEEP},
-		{"another key, added later",
-		 {.state = 1, .added_s = 1, .key = {1}},
-		 {.state = 1, .added_s = 2, .key = {2}},
-		 "a",
-		 "b",
-		 MEMBER_CLASH_KEEP},
-		{"another key, added before",
-		 {.state = 1, .added_s = 2, .key = {1}},
-		 {.state = 3, .added_s = 1, .key = {2}},
-		 "a",
-		 "b",
-		 MEMBER_CLASH_TAKE},
-		{"another key, the same second",
-		 {.state = 1, .added_s = 2, .key = {1}},
-		 {.state = 1, .added_s = 2, .key = {2}},
-		 "a",
-		 "b",
-		 MEMBER_CLASH_KEEP},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct member_sealed a = {&rows[i].held, (const uint8_t *)rows[i].held_bytes,
-					  strlen(rows[i].held_bytes)};
-		struct member_sealed b = {&rows[i].offered, (const uint8_t *)rows[i].offered_bytes,
-					  strlen(rows[i].offered_bytes)};
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		struct member_sealed a = {&choices[i].held, (const uint8_t *)choices[i].held_bytes,
+					  strlen(choices[i].held_bytes)};
+		struct member_sealed b = {&choices[i].offered,
+					  (const uint8_t *)choices[i].offered_bytes,
+					  strlen(choices[i].offered_bytes)};
 		enum member_choice there = member_choose(&b, &a);
 		enum member_choice here = member_choose(&a, &b);
 
-		if (here != rows[i].choice)
-			print_message("%s: %d\n", rows[i].what, here);
-		assert_int_equal(here, rows[i].choice);
+		if (here != choices[i].choice)
+			print_message("%s: %d\n", choices[i].what, here);
+		assert_int_equal(here, choices[i].choice);
 		/* The other node, which holds the other one, ends with the same. */
 		if (a.size == b.size &&
-		    memcmp(&rows[i].held, &rows[i].offered, sizeof(struct member)) == 0 &&
+		    memcmp(&choices[i].held, &choices[i].offered, sizeof(struct member)) == 0 &&
 		    memcmp(a.record, b.record, a.size) == 0)
 			continue;
 		bool here_offered = here == MEMBER_TAKE || here == MEMBER_CLASH_TAKE;

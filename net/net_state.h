@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "core/address.h"
 #include "core/log.h"
