@@ -136,6 +136,15 @@ static void test_in_sync_only_when_proven(void **state)
 	p.pools[0].status.peers[0].behind_ops = 1234;
 	assert_false(snapshot_in_sync(&p.snapshot, why, sizeof(why)));
 	assert_string_equal(why, "web: n2 has yet to receive 1,234 operations (live)");
+	/* One that is connected and not proven equal, whatever the pool says of itself. */
+	make(&p);
+	p.pools[0].status.peers[0].equal = false;
+	assert_false(snapshot_in_sync(&p.snapshot, why, sizeof(why)));
+	/* One that is away does not count. */
+	make(&p);
+	p.pools[0].status.peer_count = 2;
+	p.pools[0].status.peers[1] = (struct pool_peer_status){.node = 3};
+	assert_true(snapshot_in_sync(&p.snapshot, why, sizeof(why)));
 	/* Nobody there to prove it with. */
 	make(&p);
 	p.members[1].link.connected = false;

@@ -70,31 +70,40 @@ static void say_behind(const struct snapshot *snapshot, const struct pool_status
 	(void)snprintf(why, size, "%s: not proven equal yet", pool->name);
 }
 
-static bool anyone_connected(const struct snapshot *snapshot, const struct pool_status *pool)
+/* How many peers of the pool are connected, and how many of them are proven equal. */
+static size_t count_connected(const struct snapshot *snapshot, const struct pool_status *pool,
+			      size_t *ret_equal)
 {
+	size_t count = 0;
+
+	*ret_equal = 0;
 	for (size_t i = 0; i < pool->peer_count && i < POOL_PEERS_MAX; i++) {
-		if (connected(snapshot, pool->peers[i].node))
-			return true;
+		if (!connected(snapshot, pool->peers[i].node))
+			continue;
+		count++;
+		*ret_equal += pool->peers[i].equal;
 	}
-	return false;
+	return count;
 }
 
 bool snapshot_in_sync(const struct snapshot *snapshot, char *why, size_t size)
 {
 	for (size_t i = 0; i < snapshot->pool_count; i++) {
 		const struct pool_status *pool = &snapshot->pools[i].status;
+		size_t equal;
+		size_t count = count_connected(snapshot, pool, &equal);
 
 		if (!pool->open) {
 			(void)snprintf(why, size, "%s is not open: %s", pool->name,
 				       snapshot->pools[i].problem);
 			return false;
 		}
-		if (pool->peer_count && !anyone_connected(snapshot, pool)) {
+		if (pool->peer_count && count == 0) {
 			(void)snprintf(why, size, "%s: no other node that holds it is connected",
 				       pool->name);
 			return false;
 		}
-		if (!pool->in_sync) {
+		if (!pool->in_sync || equal < count) {
 			say_behind(snapshot, pool, why, size);
 			return false;
 		}

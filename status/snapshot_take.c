@@ -55,12 +55,43 @@ static void judge_pool(const struct node *node, struct snapshot_pool *pool)
 		(void)snprintf(pool->problem, sizeof(pool->problem), "%s",
 			       pool->status.problem[0] ? pool->status.problem
 						       : "not open, and no reason is known");
+	else if (pool->status.problem[0])
+		(void)snprintf(pool->problem, sizeof(pool->problem), "%s", pool->status.problem);
 	else if (!pool->mounted && mounts_problem(node->mounts, name)[0])
 		(void)snprintf(pool->problem, sizeof(pool->problem), "%s",
 			       mounts_problem(node->mounts, name));
 	else if (!pool->mounted)
 		(void)snprintf(pool->problem, sizeof(pool->problem),
 			       "%s is not mounted; mount it with: mountall", pool->path);
+}
+
+static bool is_peer(const struct snapshot *snapshot, const struct pool_status *pool,
+		    uint16_t number)
+{
+	for (size_t i = 0; i < snapshot->member_count; i++) {
+		const struct member *record = &snapshot->members[i].record;
+
+		if (record->number != number)
+			continue;
+		for (size_t k = 0; k < record->pool_count && k < FLEET_POOLS_MAX; k++) {
+			if (record->pools[k].id == pool->id)
+				return record->state == MEMBER_ACTIVE;
+		}
+		return false;
+	}
+	return true;
+}
+
+/* A member that has left the pool is no peer any more, though the pool may still know of it. */
+static void keep_peers(const struct snapshot *snapshot, struct pool_status *pool)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < pool->peer_count && i < POOL_PEERS_MAX; i++) {
+		if (is_peer(snapshot, pool, pool->peers[i].node))
+			pool->peers[kept++] = pool->peers[i];
+	}
+	pool->peer_count = kept;
 }
 
 static int take_pools(const struct node *node, struct snapshot *snapshot)
@@ -77,6 +108,7 @@ static int take_pools(const struct node *node, struct snapshot *snapshot)
 		count = now;
 	for (size_t i = 0; i < count; i++) {
 		pools[i].status = all[i];
+		keep_peers(snapshot, &pools[i].status);
 		judge_pool(node, &pools[i]);
 	}
 	snapshot->pool_count = count;
