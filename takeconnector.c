@@ -29,19 +29,19 @@
 #include "status/control.h"
 #include "status/http.h"
 #include "status/node.h"
-#include "status/verbs.h"
+#include "status/orders.h"
 
 #define EXIT_TROUBLE 2
 #define EXIT_RUNNING 3 /* another one runs with this root: cli/start.c knows the number */
 
 struct daemon {
-	struct node node; /* what status and verbs see */
+	struct node node; /* what status and orders see */
 	struct places places;
 	struct settings settings;
 	struct loop *loop;
 	int lock_fd;
 	uv_signal_t signals[2];
-	struct verbs *verbs;
+	struct orders *orders;
 	struct control *control;
 	struct http *http;
 };
@@ -230,10 +230,10 @@ static int start_pools(struct daemon *daemon, char *error, size_t size)
 			       daemon->places.state, err_text(open));
 	pools_each(node->pools, mount_one, daemon);
 	start_page(daemon);
-	int r = verbs_new(node, &daemon->verbs);
+	int r = orders_new(node, &daemon->orders);
 	if (r < 0)
 		return err_say(error, size, r, "no memory");
-	return control_new(node->loop, daemon->places.control, verbs_handle, daemon->verbs,
+	return control_new(node->loop, daemon->places.control, orders_handle, daemon->orders,
 			   &daemon->control, error, size);
 }
 
@@ -288,7 +288,7 @@ static void stop_parts(struct daemon *daemon)
 	struct node *node = &daemon->node;
 
 	control_free(daemon->control);
-	verbs_free(daemon->verbs);
+	orders_free(daemon->orders);
 	http_free(daemon->http);
 	mounts_free(node->mounts);
 	if (node->pools)

@@ -172,7 +172,8 @@ int cli_start_daemon(const struct cli *cli, char *error, size_t size)
 		return err_say(error, size, -errno, "cannot watch %s: %s", cli->places.run,
 			       err_text(-errno));
 	AUTO_FREE char *path = daemon_path();
-	char *argv[] = {path, own_root ? (char[]){"--root"} : NULL, cli->places.root, NULL};
+	char root_option[] = "--root";
+	char *argv[] = {path, own_root ? root_option : NULL, cli->places.root, NULL};
 	AUTO_CLOSE int pidfd = -1;
 	r = path ? proc_detach(argv, cli->places.log, &pidfd) : -ENOMEM;
 	if (r < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The parts of this node in one place, for whoever shows them (status) or acts on them (verbs).
+ * The parts of this node in one place, for whoever shows them (status) or acts on them (orders).
  * The main file owns the struct and all parts, and connects their callbacks.
  * Loop thread.
  * Invariant: `net` is set exactly while this node belongs to a fleet and listens.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "status/verbs.h"
+#include "status/orders.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include "net/fleet.h"
 #include "status/json.h"
 #include "status/snapshot.h"
-#include "status/verbs_parts.h"
+#include "status/orders_parts.h"
 
 #define WAIT_LOOK_MS     20
 #define WAIT_PROGRESS_MS 1000
@@ -25,7 +25,7 @@ static void on_waiter_closed(uv_handle_t *handle)
 
 static void waiter_end(struct waiter *waiter)
 {
-	struct waiter **at = &waiter->verbs->waiters;
+	struct waiter **at = &waiter->orders->waiters;
 
 	while (*at && *at != waiter)
 		at = &(*at)->next;
@@ -49,13 +49,13 @@ static void on_waiter(uv_timer_t *timer)
 	waiter_look(timer->data);
 }
 
-void verbs_wait(struct verbs *verbs, struct control_request *request, uint64_t limit_ms,
-		uint64_t every_ms, bool (*look)(struct waiter *waiter, bool last), void *arg,
-		void (*drop)(void *arg))
+void orders_wait(struct orders *orders, struct control_request *request, uint64_t limit_ms,
+		 uint64_t every_ms, bool (*look)(struct waiter *waiter, bool last), void *arg,
+		 void (*drop)(void *arg))
 {
 	struct waiter *waiter = calloc(1, sizeof(*waiter));
 
-	if (!waiter || uv_timer_init(loop_uv(verbs->node->loop), &waiter->timer) < 0) {
+	if (!waiter || uv_timer_init(loop_uv(orders->node->loop), &waiter->timer) < 0) {
 		free(waiter);
 		if (drop)
 			drop(arg);
@@ -63,37 +63,37 @@ void verbs_wait(struct verbs *verbs, struct control_request *request, uint64_t l
 		return;
 	}
 	waiter->timer.data = waiter;
-	waiter->verbs = verbs;
+	waiter->orders = orders;
 	waiter->request = request;
 	waiter->deadline_ms = limit_ms == UINT64_MAX ? 0 : clock_boot_ms() + limit_ms;
 	waiter->said_ms = clock_boot_ms();
 	waiter->look = look;
 	waiter->arg = arg;
 	waiter->drop = drop;
-	waiter->next = verbs->waiters;
-	verbs->waiters = waiter;
+	waiter->next = orders->waiters;
+	orders->waiters = waiter;
 	(void)uv_timer_start(&waiter->timer, on_waiter, every_ms, every_ms);
 	waiter_look(waiter);
 }
 
-const char *verbs_text_optional(struct control_request *request, const char *key)
+const char *orders_text_optional(struct control_request *request, const char *key)
 {
 	const json_t *value = json_object_get(control_body(request), key);
 
 	if (!value)
 		return "";
 	const char *text = json_string_value(value);
-	if (!text || strlen(text) != json_string_length(value) || strlen(text) > VERBS_NAME_MAX) {
+	if (!text || strlen(text) != json_string_length(value) || strlen(text) > ORDERS_NAME_MAX) {
 		control_fail(request, 2, "\"%s\" must be a text of at most %d bytes", key,
-			     VERBS_NAME_MAX);
+			     ORDERS_NAME_MAX);
 		return NULL;
 	}
 	return text;
 }
 
-const char *verbs_text(struct control_request *request, const char *key)
+const char *orders_text(struct control_request *request, const char *key)
 {
-	const char *text = verbs_text_optional(request, key);
+	const char *text = orders_text_optional(request, key);
 
 	if (text && !text[0]) {
 		control_fail(request, 2, "\"%s\" is missing in the request", key);
@@ -102,7 +102,7 @@ const char *verbs_text(struct control_request *request, const char *key)
 	return text;
 }
 
-json_t *verbs_say(const char *format, ...)
+json_t *orders_say(const char *format, ...)
 {
 	AUTO_FREE char *text = NULL;
 	va_list args;
@@ -114,12 +114,12 @@ json_t *verbs_say(const char *format, ...)
 	return text ? json_pack("{s:o}", "text", json_text(text)) : NULL;
 }
 
-static void verb_status(struct verbs *verbs, struct control_request *request)
+static void order_status(struct orders *orders, struct control_request *request)
 {
 	struct snapshot *snapshot = NULL;
 	json_t *status = NULL;
 
-	if (snapshot_take(verbs->node, &snapshot) == 0)
+	if (snapshot_take(orders->node, &snapshot) == 0)
 		status = status_json(snapshot);
 	snapshot_free(snapshot);
 	if (status)
@@ -128,9 +128,9 @@ static void verb_status(struct verbs *verbs, struct control_request *request)
 		control_fail(request, 2, "no memory for the status");
 }
 
-static void verb_version(struct verbs *verbs, struct control_request *request)
+static void order_version(struct orders *orders, struct control_request *request)
 {
-	(void)verbs;
+	(void)orders;
 	control_done(request, json_pack("{s:s}", "version", MULTIALL_VERSION));
 }
 
@@ -142,7 +142,7 @@ static bool look_in_sync(struct waiter *waiter, bool last)
 	char sentence[1024];
 	bool good = false;
 
-	if (snapshot_take(waiter->verbs->node, &snapshot) == 0) {
+	if (snapshot_take(waiter->orders->node, &snapshot) == 0) {
 		good = snapshot_in_sync(snapshot, why, sizeof(why));
 		snapshot_sentence(snapshot, sentence, sizeof(sentence));
 	}
@@ -166,39 +166,39 @@ static bool look_in_sync(struct waiter *waiter, bool last)
 }
 
 /* On the loop, by looking again: what it waits for changes there, and nobody is held up. */
-static void verb_wait(struct verbs *verbs, struct control_request *request)
+static void order_wait(struct orders *orders, struct control_request *request)
 {
 	int64_t limit_s = json_get_int(control_body(request), "timeout_s", -1);
 
 	if (limit_s > WAIT_LIMIT_MAX_S)
 		limit_s = -1;
-	verbs_wait(verbs, request, limit_s < 0 ? UINT64_MAX : (uint64_t)limit_s * 1000,
-		   WAIT_LOOK_MS, look_in_sync, NULL, NULL);
+	orders_wait(orders, request, limit_s < 0 ? UINT64_MAX : (uint64_t)limit_s * 1000,
+		    WAIT_LOOK_MS, look_in_sync, NULL, NULL);
 }
 
 static const struct {
 	const char *name;
-	void (*run)(struct verbs *verbs, struct control_request *request);
+	void (*run)(struct orders *orders, struct control_request *request);
 	bool needs_fleet;
 } table[] = {
-	{"status", verb_status, false},
-	{"version", verb_version, false},
-	{"wait", verb_wait, false},
-	{"init", verb_init, false},
-	{"join", verb_join, false},
-	{"invite", verb_invite, true},
-	{"leave", verb_leave, true},
-	{"remove", verb_remove, true},
-	{"pool-create", verb_pool_create, true},
-	{"pool-join", verb_pool_join, true},
-	{"pool-leave", verb_pool_leave, true},
-	{"mount", verb_mount, false},
+	{"status", order_status, false},
+	{"version", order_version, false},
+	{"wait", order_wait, false},
+	{"init", order_init, false},
+	{"join", order_join, false},
+	{"invite", order_invite, true},
+	{"leave", order_leave, true},
+	{"remove", order_remove, true},
+	{"pool-create", order_pool_create, true},
+	{"pool-join", order_pool_join, true},
+	{"pool-leave", order_pool_leave, true},
+	{"mount", order_mount, false},
 };
 
-void verbs_handle(void *arg, struct control_request *request)
+void orders_handle(void *arg, struct control_request *request)
 {
-	struct verbs *verbs = arg;
-	const char *name = verbs_text(request, "verb");
+	struct orders *orders = arg;
+	const char *name = orders_text(request, "verb");
 	size_t i = 0;
 
 	if (!name)
@@ -211,36 +211,36 @@ void verbs_handle(void *arg, struct control_request *request)
 			     " does not know the verb \"%s\"; is the command line newer "
 			     "than the daemon that runs? Then restart the daemon.",
 			     name);
-	else if (verbs->node->stopping)
+	else if (orders->node->stopping)
 		control_fail(request, 2, "takeconnector is ending; try again when it has started");
-	else if (table[i].needs_fleet && !fleet_exists(verbs->node->fleet))
+	else if (table[i].needs_fleet && !fleet_exists(orders->node->fleet))
 		control_fail(request, 2,
 			     "this node belongs to no fleet yet. Found one with: multiall init; or "
 			     "enter one with the line that multiall invite prints on a member");
 	else
-		table[i].run(verbs, request);
+		table[i].run(orders, request);
 }
 
-int verbs_new(struct node *node, struct verbs **ret)
+int orders_new(struct node *node, struct orders **ret)
 {
-	struct verbs *verbs = calloc(1, sizeof(*verbs));
+	struct orders *orders = calloc(1, sizeof(*orders));
 
-	if (!verbs)
+	if (!orders)
 		return -ENOMEM;
-	verbs->node = node;
-	*ret = verbs;
+	orders->node = node;
+	*ret = orders;
 	return 0;
 }
 
-void verbs_free(struct verbs *verbs)
+void orders_free(struct orders *orders)
 {
-	if (!verbs)
+	if (!orders)
 		return;
-	while (verbs->waiters) {
-		struct waiter *waiter = verbs->waiters;
+	while (orders->waiters) {
+		struct waiter *waiter = orders->waiters;
 
 		control_fail(waiter->request, 2, "takeconnector is ending");
 		waiter_end(waiter);
 	}
-	free(verbs);
+	free(orders);
 }

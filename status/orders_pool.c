@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "status/verbs_parts.h"
+#include "status/orders_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 /* The name becomes a directory below /pool and below the state. */
 static const char *pool_name(struct control_request *request)
 {
-	const char *name = verbs_text(request, "name");
+	const char *name = orders_text(request, "name");
 
 	if (name && !member_name_valid(name)) {
 		control_fail(
@@ -38,10 +38,10 @@ static void announce(struct node *node)
 }
 
 /* Says that the pool is here now, mounted or, honestly, not. */
-static void answer_entered(struct verbs *verbs, struct control_request *request, const char *name,
+static void answer_entered(struct orders *orders, struct control_request *request, const char *name,
 			   struct pool *pool, const char *done)
 {
-	struct node *node = verbs->node;
+	struct node *node = orders->node;
 	char path[320];
 	char error[512];
 
@@ -54,13 +54,13 @@ static void answer_entered(struct verbs *verbs, struct control_request *request,
 			     name, done, error);
 		return;
 	}
-	json_t *answer = verbs_say("pool %s is %s and mounted at %s", name, done, path);
+	json_t *answer = orders_say("pool %s is %s and mounted at %s", name, done, path);
 	if (answer)
 		(void)json_object_set_new(answer, "path", json_text(path));
 	control_done(request, answer);
 }
 
-void verb_pool_create(struct verbs *verbs, struct control_request *request)
+void order_pool_create(struct orders *orders, struct control_request *request)
 {
 	const char *name = pool_name(request);
 	const char *adopt = name ? json_get_text(control_body(request), "adopt", "") : NULL;
@@ -73,7 +73,7 @@ void verb_pool_create(struct verbs *verbs, struct control_request *request)
 		control_fail(request, 2, "--adopt takes an absolute path, not \"%s\"", adopt);
 		return;
 	}
-	int r = pools_create(verbs->node->pools, name, adopt[0] ? adopt : NULL, &pool, error,
+	int r = pools_create(orders->node->pools, name, adopt[0] ? adopt : NULL, &pool, error,
 			     sizeof(error));
 	if (r < 0) {
 		control_fail(request, 2, "cannot create pool %s: %s", name,
@@ -81,12 +81,12 @@ void verb_pool_create(struct verbs *verbs, struct control_request *request)
 		return;
 	}
 	log_info("pool %s: created%s%s", name, adopt[0] ? ", adopting " : "", adopt);
-	answer_entered(verbs, request, name, pool, adopt[0] ? "adopted" : "created");
+	answer_entered(orders, request, name, pool, adopt[0] ? "adopted" : "created");
 }
 
-int verbs_pool_enter(struct verbs *verbs, const char *name, char *error, size_t size)
+int orders_pool_enter(struct orders *orders, const char *name, char *error, size_t size)
 {
-	struct node *node = verbs->node;
+	struct node *node = orders->node;
 	struct pool *pool = NULL;
 	char why[512] = "";
 	int r = pools_join(node->pools, name, &pool, why, sizeof(why));
@@ -105,7 +105,7 @@ int verbs_pool_enter(struct verbs *verbs, const char *name, char *error, size_t 
 	return 0;
 }
 
-void verb_pool_join(struct verbs *verbs, struct control_request *request)
+void order_pool_join(struct orders *orders, struct control_request *request)
 {
 	const char *name = pool_name(request);
 	char error[1024];
@@ -113,14 +113,14 @@ void verb_pool_join(struct verbs *verbs, struct control_request *request)
 
 	if (!name)
 		return;
-	if (verbs_pool_enter(verbs, name, error, sizeof(error)) < 0) {
+	if (orders_pool_enter(orders, name, error, sizeof(error)) < 0) {
 		control_fail(request, 2, "%s", error);
 		return;
 	}
-	mounts_path(verbs->node->mounts, name, path, sizeof(path));
-	json_t *answer = verbs_say("pool %s is joined and mounted at %s; it fills now: multiall "
-				   "status shows how far it is",
-				   name, path);
+	mounts_path(orders->node->mounts, name, path, sizeof(path));
+	json_t *answer = orders_say("pool %s is joined and mounted at %s; it fills now: multiall "
+				    "status shows how far it is",
+				    name, path);
 	if (answer)
 		(void)json_object_set_new(answer, "path", json_text(path));
 	control_done(request, answer);
@@ -138,12 +138,12 @@ static bool pool_delivered(const struct pool_status *pool)
 	return false;
 }
 
-bool verbs_delivered(struct verbs *verbs, const char *name, char *why, size_t size)
+bool orders_delivered(struct orders *orders, const char *name, char *why, size_t size)
 {
 	struct snapshot *snapshot = NULL;
 	bool good = true;
 
-	if (snapshot_take(verbs->node, &snapshot) < 0) {
+	if (snapshot_take(orders->node, &snapshot) < 0) {
 		(void)snprintf(why, size, "no memory to look");
 		return false;
 	}
@@ -164,10 +164,10 @@ bool verbs_delivered(struct verbs *verbs, const char *name, char *why, size_t si
 	return good;
 }
 
-int verbs_pool_quit(struct verbs *verbs, const char *name, char *ret_path, size_t path_size,
-		    char *error, size_t size)
+int orders_pool_quit(struct orders *orders, const char *name, char *ret_path, size_t path_size,
+		     char *error, size_t size)
 {
-	struct node *node = verbs->node;
+	struct node *node = orders->node;
 	bool mounted = mounts_alive(node->mounts, name);
 	char why[512] = "";
 
@@ -189,7 +189,7 @@ int verbs_pool_quit(struct verbs *verbs, const char *name, char *ret_path, size_
 	return 0;
 }
 
-void verb_pool_leave(struct verbs *verbs, struct control_request *request)
+void order_pool_leave(struct orders *orders, struct control_request *request)
 {
 	const char *name = pool_name(request);
 	bool force = json_get_bool(control_body(request), "force", false);
@@ -198,12 +198,12 @@ void verb_pool_leave(struct verbs *verbs, struct control_request *request)
 
 	if (!name)
 		return;
-	if ((!force && !verbs_delivered(verbs, name, error, sizeof(error))) ||
-	    verbs_pool_quit(verbs, name, path, sizeof(path), error, sizeof(error)) < 0) {
+	if ((!force && !orders_delivered(orders, name, error, sizeof(error))) ||
+	    orders_pool_quit(orders, name, path, sizeof(path), error, sizeof(error)) < 0) {
 		control_fail(request, 2, "%s", error);
 		return;
 	}
-	json_t *answer = verbs_say("pool %s is left; its files stay in %s", name, path);
+	json_t *answer = orders_say("pool %s is left; its files stay in %s", name, path);
 	if (answer)
 		(void)json_object_set_new(answer, "path", json_text(path));
 	control_done(request, answer);
@@ -228,14 +228,14 @@ static void mount_one(void *arg, const char *name, struct pool *pool)
 }
 
 /* What is mounted now and, one line each, what is not. */
-static json_t *mount_report(struct verbs *verbs, const char *only, char *ret_failed, size_t size)
+static json_t *mount_report(struct orders *orders, const char *only, char *ret_failed, size_t size)
 {
 	struct snapshot *snapshot = NULL;
 	json_t *mounted = json_array();
 	size_t used = 0;
 
 	ret_failed[0] = '\0';
-	if (snapshot_take(verbs->node, &snapshot) < 0) {
+	if (snapshot_take(orders->node, &snapshot) < 0) {
 		(void)snprintf(ret_failed, size, "no memory to look");
 		return mounted;
 	}
@@ -256,16 +256,16 @@ static json_t *mount_report(struct verbs *verbs, const char *only, char *ret_fai
 	return mounted;
 }
 
-void verb_mount(struct verbs *verbs, struct control_request *request)
+void order_mount(struct orders *orders, struct control_request *request)
 {
-	const char *only = verbs_text_optional(request, "name");
-	struct mounting mounting = {.mounts = verbs->node->mounts, .only = only};
+	const char *only = orders_text_optional(request, "name");
+	struct mounting mounting = {.mounts = orders->node->mounts, .only = only};
 	char failed[900];
 
 	if (!only)
 		return;
-	pools_each(verbs->node->pools, mount_one, &mounting);
-	json_t *mounted = mount_report(verbs, only, failed, sizeof(failed));
+	pools_each(orders->node->pools, mount_one, &mounting);
+	json_t *mounted = mount_report(orders, only, failed, sizeof(failed));
 	if (failed[0] || (only[0] && json_array_size(mounted) == 0)) {
 		json_decref(mounted);
 		if (failed[0])
@@ -277,7 +277,7 @@ void verb_mount(struct verbs *verbs, struct control_request *request)
 				     only);
 		return;
 	}
-	json_t *answer = verbs_say("%zu mounted", json_array_size(mounted));
+	json_t *answer = orders_say("%zu mounted", json_array_size(mounted));
 	if (!answer || json_object_set(answer, "mounted", mounted) < 0)
 		log_error("no memory for an answer");
 	json_decref(mounted);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "status/verbs_parts.h"
+#include "status/orders_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -75,11 +75,11 @@ static void host_name(char *ret, size_t size)
 	ret[strcspn(ret, ".")] = '\0';
 }
 
-void verb_init(struct verbs *verbs, struct control_request *request)
+void order_init(struct orders *orders, struct control_request *request)
 {
-	struct node *node = verbs->node;
-	const char *name = verbs_text_optional(request, "name");
-	const char *given = name ? verbs_text_optional(request, "address") : NULL;
+	struct node *node = orders->node;
+	const char *name = orders_text_optional(request, "name");
+	const char *given = name ? orders_text_optional(request, "address") : NULL;
 	char host[FLEET_NAME_MAX + 1];
 	char address[ADDRESS_TEXT_MAX + 16];
 	char error[512] = "";
@@ -89,7 +89,7 @@ void verb_init(struct verbs *verbs, struct control_request *request)
 	host_name(host, sizeof(host));
 	if (!name[0])
 		name = host;
-	if (fleet_exists(node->fleet) || verbs->changing) {
+	if (fleet_exists(node->fleet) || orders->changing) {
 		control_fail(request, 2,
 			     "this node belongs to a fleet already (multiall status shows it). To "
 			     "found another one, leave it first: multiall leave");
@@ -112,9 +112,9 @@ void verb_init(struct verbs *verbs, struct control_request *request)
 		return;
 	}
 	json_t *answer =
-		verbs_say("%s has founded a fleet and is reached at %s. Next: multiall pool "
-			  "create NAME, then multiall invite for each further node.",
-			  name, address);
+		orders_say("%s has founded a fleet and is reached at %s. Next: multiall pool "
+			   "create NAME, then multiall invite for each further node.",
+			   name, address);
 	if (answer) {
 		(void)json_object_set_new(answer, "node", json_text(name));
 		(void)json_object_set_new(answer, "address", json_text(address));
@@ -122,7 +122,7 @@ void verb_init(struct verbs *verbs, struct control_request *request)
 	control_done(request, answer);
 }
 
-void verb_invite(struct verbs *verbs, struct control_request *request)
+void order_invite(struct orders *orders, struct control_request *request)
 {
 	int64_t ttl_s = json_get_int(control_body(request), "ttl_s", INVITE_TTL_S);
 	struct member self;
@@ -133,8 +133,8 @@ void verb_invite(struct verbs *verbs, struct control_request *request)
 			     (long long)ttl_s);
 		return;
 	}
-	fleet_self(verbs->node->fleet, &self);
-	int r = fleet_token_make(verbs->node->fleet, (uint32_t)ttl_s, token, sizeof(token));
+	fleet_self(orders->node->fleet, &self);
+	int r = fleet_token_make(orders->node->fleet, (uint32_t)ttl_s, token, sizeof(token));
 	if (r == MA_ELIMIT)
 		control_fail(request, 2,
 			     "%d tokens are open; each ends when it is used or runs out. Wait, or "
@@ -151,10 +151,10 @@ void verb_invite(struct verbs *verbs, struct control_request *request)
 
 struct join {
 	uv_work_t work;
-	struct verbs *verbs;
+	struct orders *orders;
 	struct control_request *request;
-	char address[VERBS_NAME_MAX + 1];
-	char token[VERBS_NAME_MAX + 1];
+	char address[ORDERS_NAME_MAX + 1];
+	char token[ORDERS_NAME_MAX + 1];
 	char own[ADDRESS_TEXT_MAX + 16];
 	char name[FLEET_NAME_MAX + 1];
 	int r;
@@ -176,7 +176,7 @@ static void join_run(uv_work_t *work)
 {
 	struct join *join = work->data;
 
-	join->r = net_join_as(join->verbs->node->fleet, join->address, join->token, join->name,
+	join->r = net_join_as(join->orders->node->fleet, join->address, join->token, join->name,
 			      join->own, join->error, sizeof(join->error));
 }
 
@@ -189,8 +189,8 @@ static bool look_join_pools(struct waiter *waiter, bool last)
 	char error[1024];
 
 	while (join->next < join->pool_count) {
-		int r = verbs_pool_enter(waiter->verbs, join->pools[join->next], error,
-					 sizeof(error));
+		int r = orders_pool_enter(waiter->orders, join->pools[join->next], error,
+					  sizeof(error));
 		if (r == MA_EUNKNOWN && !last)
 			return false;
 		if (r < 0) {
@@ -202,11 +202,11 @@ static bool look_join_pools(struct waiter *waiter, bool last)
 		}
 		join->next++;
 	}
-	fleet_self(waiter->verbs->node->fleet, &self);
-	json_t *answer = verbs_say("%s is a member of the fleet now, reached at %s%s", self.name,
-				   self.addresses[0],
-				   join->pool_count ? "; its pools are mounted and fill"
-						    : ". Next: multiall pool join NAME");
+	fleet_self(waiter->orders->node->fleet, &self);
+	json_t *answer = orders_say("%s is a member of the fleet now, reached at %s%s", self.name,
+				    self.addresses[0],
+				    join->pool_count ? "; its pools are mounted and fill"
+						     : ". Next: multiall pool join NAME");
 	if (answer)
 		(void)json_object_set_new(answer, "node", json_text(self.name));
 	control_done(waiter->request, answer);
@@ -216,11 +216,11 @@ static bool look_join_pools(struct waiter *waiter, bool last)
 static void on_joined(uv_work_t *work, int status)
 {
 	struct join *join = work->data;
-	struct verbs *verbs = join->verbs;
-	struct node *node = verbs->node;
+	struct orders *orders = join->orders;
+	struct node *node = orders->node;
 	struct control_request *request = join->request;
 
-	verbs->changing = false;
+	orders->changing = false;
 	node->jobs--;
 	int r = status < 0 ? status : join->r;
 	if (r == 0)
@@ -232,8 +232,8 @@ static void on_joined(uv_work_t *work, int status)
 		join_drop(join);
 	} else {
 		log_info("joined the fleet at %s", join->address);
-		verbs_wait(verbs, request, JOIN_POOL_MS, JOIN_POOL_LOOK_MS, look_join_pools, join,
-			   join_drop);
+		orders_wait(orders, request, JOIN_POOL_MS, JOIN_POOL_LOOK_MS, look_join_pools, join,
+			    join_drop);
 	}
 	node->job_done(node);
 }
@@ -256,18 +256,18 @@ static int join_pools(struct join *join, const json_t *names)
 	return 0;
 }
 
-void verb_join(struct verbs *verbs, struct control_request *request)
+void order_join(struct orders *orders, struct control_request *request)
 {
-	struct node *node = verbs->node;
-	const char *address = verbs_text(request, "address");
-	const char *token = address ? verbs_text(request, "token") : NULL;
-	const char *given = token ? verbs_text_optional(request, "own_address") : NULL;
-	const char *name = given ? verbs_text_optional(request, "name") : NULL;
+	struct node *node = orders->node;
+	const char *address = orders_text(request, "address");
+	const char *token = address ? orders_text(request, "token") : NULL;
+	const char *given = token ? orders_text_optional(request, "own_address") : NULL;
+	const char *name = given ? orders_text_optional(request, "name") : NULL;
 	char error[512];
 
 	if (!name)
 		return;
-	if (fleet_exists(node->fleet) || verbs->changing) {
+	if (fleet_exists(node->fleet) || orders->changing) {
 		control_fail(
 			request, 2,
 			"this node belongs to a fleet already (multiall status shows it), or is "
@@ -284,7 +284,7 @@ void verb_join(struct verbs *verbs, struct control_request *request)
 	if (name[0])
 		(void)snprintf(join->name, sizeof(join->name), "%s", name);
 	(void)snprintf(join->token, sizeof(join->token), "%s", token);
-	join->verbs = verbs;
+	join->orders = orders;
 	join->request = request;
 	join->work.data = join;
 	if (join_pools(join, json_object_get(control_body(request), "pools")) < 0)
@@ -298,7 +298,7 @@ void verb_join(struct verbs *verbs, struct control_request *request)
 	else if (uv_queue_work(loop_uv(node->loop), &join->work, join_run, on_joined) < 0)
 		control_fail(request, 2, "no thread to join with");
 	else {
-		verbs->changing = true;
+		orders->changing = true;
 		node->jobs++;
 		return;
 	}
@@ -313,18 +313,18 @@ struct leaving {
 };
 
 /* All pools of this node, one after the other; their paths are noted. */
-static int leave_pools(struct verbs *verbs, struct leaving *leaving, char *error, size_t size)
+static int leave_pools(struct orders *orders, struct leaving *leaving, char *error, size_t size)
 {
-	size_t count = pools_status(verbs->node->pools, NULL, 0);
+	size_t count = pools_status(orders->node->pools, NULL, 0);
 	AUTO_FREE struct pool_status *pools = calloc(count + 1, sizeof(*pools));
 
 	if (!pools)
 		return err_say(error, size, -ENOMEM, "no memory");
-	if (pools_status(verbs->node->pools, pools, count) < count)
+	if (pools_status(orders->node->pools, pools, count) < count)
 		return err_say(error, size, -EAGAIN, "the pools are changing; try again");
 	for (size_t i = 0; i < count; i++) {
 		char path[512] = "";
-		int r = verbs_pool_quit(verbs, pools[i].name, path, sizeof(path), error, size);
+		int r = orders_pool_quit(orders, pools[i].name, path, sizeof(path), error, size);
 
 		if (r < 0)
 			return r;
@@ -340,7 +340,7 @@ static int leave_pools(struct verbs *verbs, struct leaving *leaving, char *error
 /* Once the others refuse us (they have heard that we left) or the time is up. */
 static bool look_left(struct waiter *waiter, bool last)
 {
-	struct node *node = waiter->verbs->node;
+	struct node *node = waiter->orders->node;
 	const struct leaving *leaving = waiter->arg;
 	size_t count = fleet_members(node->fleet, NULL, 0);
 	AUTO_FREE struct member *members = calloc(count + 1, sizeof(*members));
@@ -357,7 +357,7 @@ static bool look_left(struct waiter *waiter, bool last)
 		if (linked)
 			return false;
 	}
-	waiter->verbs->changing = false;
+	waiter->orders->changing = false;
 	node->net_stop(node);
 	int r = fleet_forget(node->fleet);
 	if (r < 0)
@@ -367,25 +367,25 @@ static bool look_left(struct waiter *waiter, bool last)
 			     err_text(r));
 	else
 		control_done(waiter->request,
-			     verbs_say("this node has left its fleet.%s", leaving->text));
+			     orders_say("this node has left its fleet.%s", leaving->text));
 	log_info("left the fleet");
 	return true;
 }
 
-void verb_leave(struct verbs *verbs, struct control_request *request)
+void order_leave(struct orders *orders, struct control_request *request)
 {
-	struct node *node = verbs->node;
+	struct node *node = orders->node;
 	bool force = json_get_bool(control_body(request), "force", false);
 	struct leaving *leaving = calloc(1, sizeof(*leaving));
 	struct member self;
 	char error[1024] = "no memory";
 
-	if (!leaving || verbs->changing ||
-	    (!force && !verbs_delivered(verbs, NULL, error, sizeof(error))) ||
-	    leave_pools(verbs, leaving, error, sizeof(error)) < 0) {
+	if (!leaving || orders->changing ||
+	    (!force && !orders_delivered(orders, NULL, error, sizeof(error))) ||
+	    leave_pools(orders, leaving, error, sizeof(error)) < 0) {
 		free(leaving);
 		control_fail(request, 2, "%s",
-			     verbs->changing ? "a join or leave is under way; try again" : error);
+			     orders->changing ? "a join or leave is under way; try again" : error);
 		return;
 	}
 	fleet_self(node->fleet, &self);
@@ -398,14 +398,14 @@ void verb_leave(struct verbs *verbs, struct control_request *request)
 	}
 	if (node->net)
 		net_announce(node->net);
-	verbs->changing = true;
-	verbs_wait(verbs, request, LEAVE_MS, LEAVE_LOOK_MS, look_left, leaving, free);
+	orders->changing = true;
+	orders_wait(orders, request, LEAVE_MS, LEAVE_LOOK_MS, look_left, leaving, free);
 }
 
-void verb_remove(struct verbs *verbs, struct control_request *request)
+void order_remove(struct orders *orders, struct control_request *request)
 {
-	struct fleet *fleet = verbs->node->fleet;
-	const char *name = verbs_text(request, "node");
+	struct fleet *fleet = orders->node->fleet;
+	const char *name = orders_text(request, "node");
 	struct member member;
 	struct member self;
 	uint64_t number;
@@ -429,7 +429,7 @@ void verb_remove(struct verbs *verbs, struct control_request *request)
 		return;
 	}
 	if (member.state != MEMBER_ACTIVE) {
-		control_done(request, verbs_say("%s is no member any more", member.name));
+		control_done(request, orders_say("%s is no member any more", member.name));
 		return;
 	}
 	r = fleet_remove(fleet, member.number, MEMBER_REMOVED);
@@ -438,10 +438,10 @@ void verb_remove(struct verbs *verbs, struct control_request *request)
 		return;
 	}
 	log_info("removed node %s (%u)", member.name, (unsigned int)member.number);
-	if (verbs->node->net)
-		net_announce(verbs->node->net);
-	pools_fleet_changed(verbs->node->pools);
-	control_done(request, verbs_say("%s is removed: every member refuses it from now on, for "
-					"ever. What it holds on its own disk stays there.",
-					member.name));
+	if (orders->node->net)
+		net_announce(orders->node->net);
+	pools_fleet_changed(orders->node->pools);
+	control_done(request, orders_say("%s is removed: every member refuses it from now on, for "
+					 "ever. What it holds on its own disk stays there.",
+					 member.name));
 }
