@@ -55,9 +55,10 @@ static struct blob blob_random(size_t size, uint64_t seed)
 	struct blob b = {.data = malloc(size + 1), .size = size};
 
 	assert_non_null(b.data);
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i += sizeof(seed)) {
 		seed = seed * 6364136223846793005 + 1442695040888963407;
-		b.data[i] = (uint8_t)(seed >> 56);
+		uint64_t word = (seed ^ seed >> 29) * 0x9e3779b97f4a7c15;
+		memcpy(b.data + i, &word, size - i < sizeof(word) ? size - i : sizeof(word));
 	}
 	return b;
 }
@@ -65,8 +66,9 @@ static struct blob blob_random(size_t size, uint64_t seed)
 /* Parts of `from`, one after the other: pairs of offset and size up to size 0. */
 static struct blob blob_parts(const struct blob *from, const size_t *parts)
 {
-	struct blob b = {0};
+	struct blob b = {.data = malloc(1)};
 
+	assert_non_null(b.data);
 	for (; parts[1]; parts += 2) {
 		b.data = realloc(b.data, b.size + parts[1]);
 		assert_non_null(b.data);
@@ -192,7 +194,7 @@ static void test_shapes(void **state)
 		struct blob basis = {.data = source.data, .size = rows[i].basis};
 		struct blob content = blob_parts(&source, rows[i].parts);
 		struct blob signature = signature_of(&basis);
-		for (size_t k = content.size > M ? 2 : 0; k < 4; k++) {
+		for (size_t k = content.size > 128 * K ? 2 : 0; k < 4; k++) {
 			struct blob delta = delta_of(&signature, &content, pieces[k]);
 			/* New content fed in crumbs is written in crumbs, each with a head. */
 			bool crumbs = pieces[k] < 4096;
@@ -247,7 +249,7 @@ static void test_damaged_delta(void **state)
 
 	(void)state;
 	assert_non_null(damaged.data);
-	for (size_t bit = 0; bit < delta.size * 8; bit++) {
+	for (size_t bit = 0; bit < delta.size * 8; bit += bit < 400 ? 1 : 37) {
 		memcpy(damaged.data, delta.data, delta.size);
 		damaged.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		int r = patch(&basis, &damaged, &content, 100);
@@ -451,11 +453,11 @@ static int keep_and_measure(void *arg, const void *data, size_t size)
 	return blob_write(&k->blob, data, size);
 }
 
-/* 64 MiB pass; signature, delta and all jobs together stay far below that. The sanitizers have
+/* 32 MiB pass; signature, delta and all jobs together stay far below that. The sanitizers have
  * allocators of their own, which do not tell. */
 static void test_memory(void **state)
 {
-	const uint64_t size = 64 * M;
+	const uint64_t size = 32 * M;
 	struct source old = {0};
 	struct source new = {.skip = 999};
 	struct keep signature = {.source = &old};
