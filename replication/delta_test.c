@@ -18,6 +18,7 @@
 struct blob {
 	uint8_t *data;
 	size_t size;
+	size_t room;    /* of data, where blob_write() made it */
 	size_t fail_at; /* 0: never; a read or write up to here fails */
 	int error;
 };
@@ -29,8 +30,11 @@ static int blob_write(void *arg, const void *data, size_t size)
 	assert_true(size > 0 && size <= 65536);
 	if (b->fail_at && b->size + size >= b->fail_at)
 		return b->error;
-	b->data = realloc(b->data, b->size + size);
-	assert_non_null(b->data);
+	if (b->size + size > b->room) {
+		b->room = 2 * (b->size + size);
+		b->data = realloc(b->data, b->room);
+		assert_non_null(b->data);
+	}
 	memcpy(b->data + b->size, data, size);
 	b->size += size;
 	return 0;
