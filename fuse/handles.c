@@ -33,30 +33,9 @@ int handle_new(struct handles *handles, uint64_t id, int fd, struct handle **ret
 	return 0;
 }
 
-int handle_new_dir(struct handles *handles, uint64_t id, int fd, struct handle **ret)
-{
-	struct handle *handle;
-	int code = handle_new(handles, id, fd, &handle);
-
-	if (code)
-		return code;
-	handle->dir = calloc(1, sizeof(*handle->dir));
-	if (!handle->dir) {
-		handle_close(handles, handle);
-		return -ENOMEM;
-	}
-	if (pthread_mutex_init(&handle->dir->cursor_lock, NULL) != 0)
-		abort();
-	*ret = handle;
-	return 0;
-}
-
 static void handle_free(struct handles *handles, struct handle *handle)
 {
 	pool_close(handles->pool, handle->id, handle->fd);
-	if (handle->dir)
-		(void)pthread_mutex_destroy(&handle->dir->cursor_lock);
-	free(handle->dir);
 	free(handle);
 }
 

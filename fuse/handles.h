@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The descriptors that programs hold open in the mount; the kernel carries them as file handles.
+ * The files that programs hold open in the mount; the kernel carries them as file handles.
  * Owns the handles and closes their descriptors through the pool.
  * Any thread; a handle is used only between its open and its release.
  * Invariant: every descriptor that pool_open() or pool_create() gave is closed exactly once, at
@@ -8,7 +8,6 @@
 #ifndef FUSE_HANDLES_H
 #define FUSE_HANDLES_H
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,21 +17,11 @@
 
 struct pool;
 
-/* A directory being read: the entries fetched but not yet given to the kernel. */
-struct dir_cursor {
-	pthread_mutex_t cursor_lock;
-	off_t offset; /* the kernel's position of the entry at `at` */
-	size_t at;
-	size_t end;
-	_Alignas(struct dirent64) char entries[16384];
-};
-
 struct handle {
 	struct handle *next;
 	struct handle *prev;
 	uint64_t id;
 	int fd;
-	struct dir_cursor *dir; /* NULL for files */
 };
 
 struct handles {
@@ -46,7 +35,6 @@ void handles_done(struct handles *handles);
 
 /* Takes the descriptor, also on failure (then it is closed). */
 MUST_CHECK int handle_new(struct handles *handles, uint64_t id, int fd, struct handle **ret);
-MUST_CHECK int handle_new_dir(struct handles *handles, uint64_t id, int fd, struct handle **ret);
 void handle_close(struct handles *handles, struct handle *handle);
 
 #endif

@@ -19,11 +19,13 @@
 #define DEAD_MOUNTS   16 /* stacked on one place by daemons killed in turn */
 #define READ_AHEAD_KB 1024
 
+/* Asks the daemon itself: the kernel goes on answering from its cache after the daemon's end. */
 static bool mount_is_dead(const char *path)
 {
-	struct stat st;
+	struct statx stx;
 
-	return stat(path, &st) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+	return statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx) != 0 &&
+	       (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 /* True if something is mounted exactly there. */

@@ -114,5 +114,6 @@ void op_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
 		struct fuse_file_info *fi);
 void op_readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
 		    struct fuse_file_info *fi);
+void op_fsyncdir(fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_info *fi);
 
 #endif

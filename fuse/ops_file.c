@@ -140,7 +140,6 @@ void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	answer_code(req, 0);
 }
 
-/* Files and directories. */
 void op_fsync(fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_info *fi)
 {
 	answer_code(req, pool_fsync(mount_of(req)->pool, id, handle_of(fi)->fd, data_only & 1));

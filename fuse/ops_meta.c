@@ -10,6 +10,7 @@
 #include "core/auto.h"
 
 #define ACL_ACCESS "system.posix_acl_access"
+#define LABEL      "security.selinux"
 
 void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
@@ -125,10 +126,15 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 
 	if (size > XATTR_SIZE_MAX)
 		size = XATTR_SIZE_MAX;
-	if (size && !value)
-		answer_code(req, -ENOMEM);
-	else
-		answer_xattr(req, pool_getxattr(mount->pool, id, name, value, size), value, size);
+	ssize_t n = -ENOMEM;
+	if (!size || value)
+		n = pool_getxattr(mount->pool, id, name, value, size);
+	/* ls -l asks each file for its label, and the kernel can't remember that there is none.
+	 * Told that there are no labels here, ls asks no more. (Where SELinux is active, it
+	 * answers.) */
+	if (n == -ENODATA && strcmp(name, LABEL) == 0)
+		n = -EOPNOTSUPP;
+	answer_xattr(req, n, value, size);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)

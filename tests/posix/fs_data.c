@@ -351,6 +351,15 @@ static void test_removed_dir_open(void **state)
 	assert_non_null(d);
 	assert_null(readdir(d));
 	assert_int_equal(closedir(d), 0);
+	/* The same for who only works in it. */
+	assert_int_equal(mkdir("w", 0755), 0);
+	assert_int_equal(chdir("w"), 0);
+	assert_int_equal(rmdir("../w"), 0);
+	assert_int_equal(stat(".", &st), 0);
+	assert_int_equal(st.st_nlink, 0);
+	assert_fails(open("f", O_WRONLY | O_CREAT, 0644), ENOENT);
+	assert_int_equal(chdir(".."), 0);
+	assert_int_equal(access("w", F_OK), -1);
 }
 
 /* ---- locks and programs */
