@@ -92,7 +92,7 @@ static int adopt_new(struct pool *p, uint64_t parent, const char *name,
 		     const struct store_handle *handle, const struct stat *st, int depth)
 {
 	char target[4096];
-	struct apply ctx = {.fd = -1};
+	struct apply ctx = {.fd = -1, .adopt = handle};
 	struct record rec = {.kind = REC_MAKE,
 			     .flags = S_ISREG(st->st_mode) && st->st_size ? REC_F_FETCH : 0,
 			     .parent = parent,

@@ -206,6 +206,37 @@ static int set_made_time(struct pool *p, struct object *o, int64_t time_ns)
 	return p->store->ops->set_times(p->store, &o->handle, -1, times);
 }
 
+/* After a crash the object may stand there without the id that it was about to get. */
+static bool left_without_id(struct pool *p, const struct object *dir, const struct link *l,
+			    mode_t type, struct store_handle *ret)
+{
+	struct stat st;
+	uint64_t id;
+
+	return p->store->ops->lookup(p->store, &dir->handle, l->name, &id, ret, &st) == 0 && !id &&
+	       (st.st_mode & S_IFMT) == type;
+}
+
+static int make_there(struct pool *p, struct object *dir, struct object *o, struct link *l,
+		      struct apply *ctx)
+{
+	struct store_handle left;
+
+	if (ctx->redo && !ctx->adopt && !dir->dead && left_without_id(p, dir, l, o->type, &left))
+		ctx->adopt = &left;
+	if (ctx->adopt) {
+		o->handle = *ctx->adopt;
+		int r = p->store->ops->set_id(p->store, &o->handle, o->id);
+		ctx->adopt = ctx->adopt == &left ? NULL : ctx->adopt;
+		return r;
+	}
+	if (!ctx->local)
+		return place_link(p, o, l, NULL);
+	struct store_node node;
+	place_node(o, &node);
+	return p->store->ops->make(p->store, &dir->handle, l->name, &node, &o->handle);
+}
+
 static int apply_make(struct pool *p, const struct record *rec, struct apply *ctx)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
@@ -223,15 +254,10 @@ static int apply_make(struct pool *p, const struct record *rec, struct apply *ct
 	if (r == 0)
 		r = object_link_set(o.o, rec->stamp, rec->parent, rec->name, rec->name_size,
 				    rec->stamp, &l);
-	if (r == 0 && ctx->local) {
-		struct store_node node;
-		place_node(o.o, &node);
-		r = p->store->ops->make(p->store, &dir.o->handle, l->name, &node, &o.o->handle);
-	} else if (r == 0) {
-		r = place_link(p, o.o, l, NULL);
-	}
-	if (r == 0 && o.o->handle.size)
-		r = set_made_time(p, o.o, rec->time_ns);
+	if (r == 0)
+		r = make_there(p, dir.o, o.o, l, ctx);
+	if (r == 0 && o.o->handle.size && !ctx->adopt)
+		r = apply_gone_ok(ctx, set_made_time(p, o.o, rec->time_ns));
 	if (r < 0) {
 		object_drop(p->cache, o.o);
 		return r;
@@ -294,6 +320,7 @@ static int apply_owner(struct pool *p, const struct record *rec, struct apply *c
 		return r;
 	if (o.o->handle.size && !(o.o->dead && !ctx->local))
 		r = p->store->ops->set_owner(p->store, &o.o->handle, rec->mode, rec->uid, rec->gid);
+	r = apply_gone_ok(ctx, r);
 	if (r < 0)
 		return r;
 	o.o->owner = rec->stamp;
@@ -321,6 +348,7 @@ static int apply_times(struct pool *p, const struct record *rec, struct apply *c
 	if (o.o->handle.size && !(o.o->dead && !ctx->local))
 		r = p->store->ops->set_times(p->store, &o.o->handle, ctx->local ? ctx->fd : -1,
 					     times);
+	r = apply_gone_ok(ctx, r);
 	if (r < 0)
 		return r;
 	if (rec->flags & REC_F_MTIME) {
@@ -353,6 +381,7 @@ static int apply_xattr(struct pool *p, const struct record *rec, struct apply *c
 						     rec->data_size, ctx->xattr_flags);
 		if (r == -ENODATA && !ctx->local)
 			r = 0;
+		r = apply_gone_ok(ctx, r);
 	}
 	if (r < 0)
 		return r;

@@ -8,6 +8,8 @@
 #ifndef REPLICATION_APPLY_H
 #define REPLICATION_APPLY_H
 
+#include <errno.h>
+
 #include "replication/engine.h"
 
 struct apply {
@@ -17,7 +19,14 @@ struct apply {
 	uint64_t fd_id; /* remote: which object `fd` is of */
 	int xattr_flags;
 	const struct vector *deps;
+	const struct store_handle *adopt; /* MAKE: the object is there already, without an id */
 };
+
+/* What a repeated step may find: the object is gone by a later step that was made already. */
+static inline int apply_gone_ok(const struct apply *ctx, int code)
+{
+	return ctx->redo && (code == -ESTALE || code == -ENOENT) ? 0 : code;
+}
 
 MUST_CHECK int apply_record(struct pool *p, const struct record *rec, struct apply *ctx);
 /* Takes the locks that the record needs. */

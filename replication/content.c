@@ -209,7 +209,7 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	if (ctx->local)
 		o->obsolete = false;
 	if (!o->obsolete && !o->dead && rec->base == o->content) {
-		int r = write_bytes(p, &o->handle, o, rec, ctx);
+		int r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
 		if (r < 0)
 			return r;
 		o->content = rec->stamp;

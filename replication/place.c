@@ -100,12 +100,16 @@ enum { FREE = 0, MERGED = 1, THERE = 2 };
 static int settle_collision(struct pool *p, struct object *o, struct link *l, struct object *dir)
 {
 	uint64_t other_id;
-	int r = p->store->ops->lookup(p->store, &dir->handle, l->name, &other_id, NULL, NULL);
+	struct store_handle there;
+	int r = p->store->ops->lookup(p->store, &dir->handle, l->name, &other_id, &there, NULL);
 
 	if (r < 0)
 		return r == -ENOENT ? FREE : r;
-	if (other_id == o->id)
+	if (other_id == o->id) {
+		/* After a crash it may be there already, as the inode that the crash left. */
+		o->handle = there;
 		return THERE;
+	}
 	AUTO_REF struct object_ref other = {.cache = p->cache};
 	r = other_id ? object_get(p->cache, other_id, &other.o) : MA_EUNKNOWN;
 	if (r == MA_EUNKNOWN)

@@ -372,6 +372,6 @@ void pool_set_watch(struct pool *p, const struct pool_watch *watch)
 {
 	/* Whoever calls the former one is inside the barrier. */
 	(void)pthread_rwlock_wrlock(&p->barrier);
-	p->watch = *watch;
+	p->watch = watch ? *watch : (struct pool_watch){0};
 	(void)pthread_rwlock_unlock(&p->barrier);
 }

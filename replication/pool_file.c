@@ -82,6 +82,28 @@ int pool_store_mark(const struct pool_file *file)
 	return r < 0 ? r : file_replace(path, bytes, sizeof(bytes), 0600);
 }
 
+void pool_store_unmark(const struct pool_file *file)
+{
+	AUTO_FREE char *dir = path_join(file->backing, POOL_RESERVED);
+	AUTO_FREE char *path = mark_path(file);
+
+	/* What is left there (a content that was being fetched) may stay; it harms nobody. */
+	if (path)
+		(void)unlink(path);
+	if (dir)
+		(void)rmdir(dir);
+}
+
+bool pool_store_marked(const char *backing)
+{
+	struct pool_file file = {0};
+	struct stat st;
+
+	(void)snprintf(file.backing, sizeof(file.backing), "%s", backing);
+	AUTO_FREE char *path = mark_path(&file);
+	return path && stat(path, &st) == 0;
+}
+
 int pool_store_check(const struct pool_file *file, char *error, size_t size)
 {
 	AUTO_FREE char *path = mark_path(file);

@@ -22,6 +22,10 @@ MUST_CHECK int pool_file_read(const char *dir, struct pool_file *ret);
 MUST_CHECK int pool_file_write(const char *dir, const struct pool_file *file);
 /* Marks the backing directory as this pool's. */
 MUST_CHECK int pool_store_mark(const struct pool_file *file);
+/* Ends that: the directory is plain files again. */
+void pool_store_unmark(const struct pool_file *file);
+/* True if the directory belongs to a pool, this or another. */
+bool pool_store_marked(const char *backing);
 /* MA_ESTORE, with the reason in `error`, unless the directory is there and marked as ours. */
 MUST_CHECK int pool_store_check(const struct pool_file *file, char *error, size_t size);
 

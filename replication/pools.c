@@ -23,6 +23,7 @@ struct pool_entry {
 	struct pool_file file;
 	struct pool *pool; /* NULL: not open, see problem */
 	char problem[256];
+	bool member[FLEET_MEMBERS_MAX + 1];    /* told to the pool as a member */
 	bool connected[FLEET_MEMBERS_MAX + 1]; /* told to the pool as up */
 };
 
@@ -177,26 +178,45 @@ static int entry_open(struct pools *pools, struct pool_entry *e)
 	return r;
 }
 
-/* Tells the pool which of its members are connected. */
+static bool is_member(const struct pool_entry *e, const struct member *m)
+{
+	for (size_t i = 0; m->state == MEMBER_ACTIVE && i < m->pool_count; i++) {
+		if (m->pools[i].id == e->file.id)
+			return true;
+	}
+	return false;
+}
+
+/* Tells the pool of one member what changed. */
+static void entry_tell(struct pool_entry *e, uint16_t node, bool member, bool connected)
+{
+	if (member && !e->member[node])
+		worker_post_expect(e->pool, node);
+	if (connected && !e->connected[node])
+		worker_post_up(e->pool, node);
+	else if (!connected && e->connected[node])
+		worker_post_down(e->pool, node);
+	if (!member && e->member[node])
+		worker_post_forget(e->pool, node);
+	e->member[node] = member;
+	e->connected[node] = connected;
+}
+
+/* Tells the pool who its members are and which of them are connected. */
 static void entry_connect(struct pools *pools, struct pool_entry *e)
 {
-	for (uint16_t node = 1; e->pool && node <= FLEET_MEMBERS_MAX; node++) {
-		struct member m;
-		bool in = false;
-		if (!pools->up[node] && !e->connected[node])
-			continue;
-		if (pools->up[node] && fleet_member(pools->fleet, node, &m) == 0 &&
-		    m.state == MEMBER_ACTIVE) {
-			for (size_t i = 0; i < m.pool_count; i++)
-				in = in || m.pools[i].id == e->file.id;
-		}
-		if (in == e->connected[node])
-			continue;
-		e->connected[node] = in;
-		if (in)
-			worker_post_up(e->pool, node);
-		else
-			worker_post_down(e->pool, node);
+	size_t max = FLEET_MEMBERS_MAX;
+	AUTO_FREE struct member *members = e->pool ? malloc(sizeof(*members) * max) : NULL;
+	struct member self;
+
+	if (!members)
+		return;
+	fleet_self(pools->fleet, &self);
+	size_t count = fleet_members(pools->fleet, members, max);
+	for (size_t i = 0; i < count && i < max; i++) {
+		uint16_t node = members[i].number;
+		bool in = node != self.number && is_member(e, &members[i]);
+		entry_tell(e, node, in, in && pools->up[node]);
 	}
 }
 
@@ -378,10 +398,11 @@ static void forget(struct pools *pools, const struct pool_file *file)
 	/* Without its pool file the directory is no pool; the rest is harmless and may help. */
 	if (pool_path)
 		(void)unlink(pool_path);
+	pool_store_unmark(file);
 }
 
-static int begin(struct pools *pools, struct pool_file *file, const char *adopt, struct pool **ret,
-		 char *error, size_t size)
+static int begin(struct pools *pools, struct pool_file *file, bool creates, const char *adopt,
+		 struct pool **ret, char *error, size_t size)
 {
 	struct pool_entry *e;
 	int r = prepare(pools, file, adopt, error, size);
@@ -393,10 +414,11 @@ static int begin(struct pools *pools, struct pool_file *file, const char *adopt,
 	r = entry_open(pools, e);
 	if (r < 0)
 		say(error, size, "%s", e->problem);
-	if (r == 0 && adopt) {
+	/* Also for an empty one: owner and times of the top directory are the pool's from now on. */
+	if (r == 0 && creates) {
 		r = adopt_tree(e->pool);
 		if (r < 0)
-			say(error, size, "cannot take %s into use: %s", adopt, err_text(r));
+			say(error, size, "cannot take %s into use: %s", file->backing, err_text(r));
 	}
 	if (r == 0)
 		r = fleet_pool_add(pools->fleet, file->id, file->name);
@@ -435,9 +457,14 @@ int pools_create(struct pools *pools, const char *name, const char *adopt, struc
 		say(error, size, "cannot use the directory %s: %s", adopt, err_text(r));
 		return r;
 	}
+	if (adopt && pool_store_marked(adopt)) {
+		say(error, size, "the directory %s belongs to a pool already (it has %s/store); leave "
+				 "that pool first: multiall pool leave NAME", adopt, POOL_RESERVED);
+		return -EEXIST;
+	}
 	random_bytes(&file.id, sizeof(file.id));
 	(void)snprintf(file.name, sizeof(file.name), "%s", name);
-	return begin(pools, &file, adopt, ret, error, size);
+	return begin(pools, &file, true, adopt, ret, error, size);
 }
 
 int pools_join(struct pools *pools, const char *name, struct pool **ret, char *error, size_t size)
@@ -455,7 +482,7 @@ int pools_join(struct pools *pools, const char *name, struct pool **ret, char *e
 		return r;
 	}
 	(void)snprintf(file.name, sizeof(file.name), "%s", name);
-	return begin(pools, &file, NULL, ret, error, size);
+	return begin(pools, &file, false, NULL, ret, error, size);
 }
 
 int pools_leave(struct pools *pools, const char *name, char *ret_path, size_t path_size,

@@ -59,6 +59,9 @@ int send_batch(struct pool *p, struct session *s, const struct batch *batch)
 	int r = session_send(p, s, NET_LIVE, MESSAGE_BATCH, parts, 2);
 	if (r < 0)
 		return r;
+	s->backlog_ops -= s->backlog_ops < batch->count ? s->backlog_ops : batch->count;
+	s->backlog_bytes -= s->backlog_bytes < batch->records_size ? s->backlog_bytes
+								    : batch->records_size;
 	send_note(s, batch, wr_used(&w) + batch->records_size);
 	return vector_raise(&s->sent, batch->slot, batch->last);
 }
@@ -74,10 +77,13 @@ void session_offer(struct pool *p, const struct batch *batch, uint64_t from)
 
 	for (size_t i = 0; i < p->session_count; i++) {
 		struct session *s = p->sessions[i];
-		if (s->state != SESSION_LIVE || !lacks(s, batch) ||
-		    !send_eligible(p, s, batch->slot))
+		if (!lacks(s, batch) || !send_eligible(p, s, batch->slot))
 			continue;
-		if (send_batch(p, s, batch) < 0) {
+		if (s->state == SESSION_LIVE && send_batch(p, s, batch) == 0)
+			continue;
+		s->backlog_ops += batch->count;
+		s->backlog_bytes += batch->records_size;
+		if (s->state == SESSION_LIVE) {
 			s->state = SESSION_LOG;
 			s->cursor = from;
 		}
@@ -182,6 +188,7 @@ static void pump_log(struct pool *p, struct session *s)
 		int r = journal_read(p->journal, &s->reader, s->cursor, &f);
 		if (r == 0) {
 			log_end(s);
+			s->backlog_ops = s->backlog_bytes = 0;
 			s->state = SESSION_LIVE;
 			return;
 		}

@@ -139,6 +139,8 @@ void session_up(struct pool *p, uint16_t node)
 static void session_reset(struct session *s)
 {
 	s->state = SESSION_DOWN;
+	s->backlog_ops += s->unacked_ops;
+	s->backlog_bytes += s->unacked_bytes;
 	s->unacked_count = 0;
 	s->unacked_bytes = s->unacked_ops = 0;
 	s->their_whole = false;
@@ -163,6 +165,25 @@ void session_down(struct pool *p, uint16_t node)
 	}
 	catchup_in_gone(p, node);
 	fetch_peer_gone(p, node);
+}
+
+void session_expect(struct pool *p, uint16_t node)
+{
+	AUTO_LOCK(held, &p->session_lock);
+
+	(void)session_make(p, node);
+}
+
+void session_forget(struct pool *p, uint16_t node)
+{
+	session_down(p, node);
+	AUTO_LOCK(held, &p->session_lock);
+	for (size_t i = 0; i < p->session_count; i++) {
+		if (p->sessions[i]->node != node)
+			continue;
+		free(p->sessions[i]);
+		p->sessions[i] = p->sessions[--p->session_count];
+	}
 }
 
 void session_hold(struct pool *p, struct session *s, int code, const char *what)
@@ -517,20 +538,13 @@ static void peer_status(struct pool *p, struct session *s, struct pool_peer_stat
 	*ret = (struct pool_peer_status){.node = s->node, .last_ack_age_s = -1};
 	(void)snprintf(ret->state, sizeof(ret->state), "%s", state_word(s));
 	(void)snprintf(ret->held_reason, sizeof(ret->held_reason), "%s", s->held_reason);
-	ret->behind_ops = s->unacked_ops;
-	ret->behind_bytes = s->unacked_bytes;
-	if (s->state == SESSION_LOG)
-		ret->behind_bytes += journal_tail(p->journal) - s->cursor;
+	ret->behind_ops = s->unacked_ops + s->backlog_ops;
+	ret->behind_bytes = s->unacked_bytes + s->backlog_bytes;
 	if (s->last_ack_ms)
 		ret->last_ack_age_s = (double)(now - s->last_ack_ms) / 1000.0;
 	catchup_progress(p, s, ret);
 	AUTO_LOCK(held, &p->position_lock);
 	ret->equal = session_equal(p, s);
-	for (size_t i = 0; i < p->position.vector.count && s->state == SESSION_DOWN; i++) {
-		/* Not connected: how far it is behind is counted in bytes of the journal. */
-		if (!vector_contains(&s->have, &p->position.vector))
-			ret->behind_ops = ret->behind_ops ? ret->behind_ops : 1;
-	}
 }
 
 void session_status(struct pool *p, struct pool_status *ret)

@@ -56,6 +56,7 @@ struct session {
 	struct unacked unacked[SESSION_UNACKED_MAX];
 	size_t unacked_first, unacked_count;
 	uint64_t unacked_bytes, unacked_ops;
+	uint64_t backlog_bytes, backlog_ops; /* offered and not sent yet */
 	char held_reason[128];
 	uint64_t held_until_ms, held_wait_ms;
 	uint64_t greeted_ms;
@@ -65,6 +66,9 @@ struct session {
 /* --- entry points --- */
 void session_up(struct pool *p, uint16_t node);
 void session_down(struct pool *p, uint16_t node);
+/* The node is a member of the pool, connected or not / no longer one. */
+void session_expect(struct pool *p, uint16_t node);
+void session_forget(struct pool *p, uint16_t node);
 void session_writable(struct pool *p, uint16_t node);
 /* Body without the pool id. Errors hold the session; the caller need not know. */
 void session_message(struct pool *p, uint16_t node, uint16_t type, const void *body, size_t size);

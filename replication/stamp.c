@@ -8,9 +8,10 @@
 
 uint64_t seq_from_wall(int64_t wall_ns)
 {
-	if (wall_ns <= EPOCH_NS)
-		return 1;
-	return (uint64_t)(wall_ns - EPOCH_NS) / NS_PER_STEP & STAMP_SEQ_MAX;
+	uint64_t steps = wall_ns > EPOCH_NS ? (uint64_t)(wall_ns - EPOCH_NS) / NS_PER_STEP : 0;
+
+	/* 0 means "none", also when the number starts anew. */
+	return steps & STAMP_SEQ_MAX ? steps & STAMP_SEQ_MAX : 1;
 }
 
 int64_t seq_to_wall(uint64_t seq)

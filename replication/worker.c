@@ -13,7 +13,14 @@
 #include "replication/fetch.h"
 #include "replication/session.h"
 
-enum event_kind { EVENT_MESSAGE, EVENT_UP, EVENT_DOWN, EVENT_WRITABLE };
+enum event_kind {
+	EVENT_MESSAGE,
+	EVENT_UP,
+	EVENT_DOWN,
+	EVENT_EXPECT,
+	EVENT_FORGET,
+	EVENT_WRITABLE,
+};
 
 struct event {
 	struct event *next;
@@ -177,6 +184,12 @@ static void handle(struct pool *p, struct event *e)
 	case EVENT_DOWN:
 		session_down(p, e->node);
 		break;
+	case EVENT_EXPECT:
+		session_expect(p, e->node);
+		break;
+	case EVENT_FORGET:
+		session_forget(p, e->node);
+		break;
 	case EVENT_WRITABLE:
 		session_writable(p, e->node);
 		fetch_writable(p, e->node);
@@ -237,6 +250,16 @@ void worker_post_up(struct pool *p, uint16_t node)
 void worker_post_down(struct pool *p, uint16_t node)
 {
 	post(p, EVENT_DOWN, node, NULL);
+}
+
+void worker_post_expect(struct pool *p, uint16_t node)
+{
+	post(p, EVENT_EXPECT, node, NULL);
+}
+
+void worker_post_forget(struct pool *p, uint16_t node)
+{
+	post(p, EVENT_FORGET, node, NULL);
 }
 
 void worker_post_writable(struct pool *p, uint16_t node)

@@ -37,7 +37,7 @@ def test(case):
         e2e.until(lambda: case.peer(1, 3)["state"] != "live" and case.peer(3, 1)["state"] != "live",
                   "both sides notice the cut")
         peer = case.peer(1, 3)
-        e2e.check(peer["behind_ops"] > 0 and not case.pool(1)["in_sync"], "node 3 is said to have all: %s", peer)
+        e2e.check(peer["behind_ops"] > 0 and not peer["in_sync"], "node 3 is said to have all: %s", peer)
         e2e.check(not case.pool(3)["in_sync"] or not case.peer(3, 1)["state"] == "live", "node 3 knows of no cut")
         case.twin("the cable stays out", lambda: case.lab("cut", 3))
         if not case.is_twin:
