@@ -8,6 +8,7 @@
 
 #include "core/auto.h"
 #include "replication/content.h"
+#include "replication/place.h"
 #include "replication/pool_ops.h"
 
 static const char own_prefix[] = "trusted.multiall.";
@@ -43,6 +44,21 @@ int pool_lookup(struct pool *p, uint64_t parent, const char *name, struct stat *
 	return r;
 }
 
+/* A removed directory that somebody has open or works in: as a local disk shows it. */
+static void stat_of_dead(struct pool *p, const struct object *o, struct stat *ret)
+{
+	AUTO_LOCKS struct locks_held held;
+
+	locks_take(&p->locks, &o->id, 1, &held);
+	*ret = (struct stat){.st_mode = o->type | o->attrs.mode,
+			     .st_uid = o->attrs.uid,
+			     .st_gid = o->attrs.gid,
+			     .st_rdev = o->attrs.rdev,
+			     .st_blksize = 4096,
+			     .st_mtim = place_timespec(o->attrs.mtime_ns)};
+	ret->st_atim = ret->st_ctim = ret->st_mtim;
+}
+
 int pool_getattr(struct pool *p, uint64_t id, struct stat *ret)
 {
 	AUTO_REF struct object_ref o = {0};
@@ -51,6 +67,11 @@ int pool_getattr(struct pool *p, uint64_t id, struct stat *ret)
 	if (r < 0)
 		return r;
 	r = p->store->ops->stat(p->store, &o.o->handle, -1, ret);
+	if (r == -ESTALE && o.o->dead) {
+		AUTO_ENTERED pool_entered(p);
+		stat_of_dead(p, o.o, ret);
+		r = 0;
+	}
 	ret->st_ino = o.o->id;
 	return r;
 }
