@@ -205,6 +205,30 @@ static void test_sentences(void **state)
 	assert_non_null(strstr(text, "n1 belongs to no fleet yet"));
 }
 
+static void test_delivered(void **state)
+{
+	struct picture p;
+	struct pool_status *pool = &p.pools[0].status;
+
+	(void)state;
+	make(&p);
+	assert_true(snapshot_delivered(pool));
+	pool->peers[0].behind_ops = 1;
+	assert_false(snapshot_delivered(pool));
+	/* One that has it all is enough. */
+	pool->peer_count = 2;
+	pool->peers[1] = (struct pool_peer_status){.node = 3, .last_ack_age_s = 1};
+	assert_true(snapshot_delivered(pool));
+	/* One that never confirmed anything is not, nothing outstanding or not. */
+	pool->peers[1].last_ack_age_s = -1;
+	assert_false(snapshot_delivered(pool));
+	pool->position = 0;
+	assert_true(snapshot_delivered(pool));
+	pool->position = 7;
+	pool->peer_count = 0;
+	assert_true(snapshot_delivered(pool));
+}
+
 static void test_health(void **state)
 {
 	struct picture p;
@@ -294,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_document_of_any_bytes),
 		cmocka_unit_test(test_in_sync_only_when_proven),
 		cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_delivered),
 		cmocka_unit_test(test_health),
 		cmocka_unit_test(test_page_escapes),
 		cmocka_unit_test(test_page_shows_catching_up),

@@ -126,18 +126,6 @@ void order_pool_join(struct orders *orders, struct control_request *request)
 	control_done(request, answer);
 }
 
-static bool pool_delivered(const struct pool_status *pool)
-{
-	/* Nothing was written here, or there is nobody who could have it. */
-	if (!pool->open || pool->position == 0 || pool->peer_count == 0)
-		return true;
-	for (size_t i = 0; i < pool->peer_count && i < POOL_PEERS_MAX; i++) {
-		if (pool->peers[i].behind_ops == 0 && pool->peers[i].last_ack_age_s >= 0)
-			return true;
-	}
-	return false;
-}
-
 bool orders_delivered(struct orders *orders, const char *name, char *why, size_t size)
 {
 	struct snapshot *snapshot = NULL;
@@ -150,7 +138,7 @@ bool orders_delivered(struct orders *orders, const char *name, char *why, size_t
 	for (size_t i = 0; good && i < snapshot->pool_count; i++) {
 		const struct pool_status *pool = &snapshot->pools[i].status;
 
-		if ((name && strcmp(name, pool->name) != 0) || pool_delivered(pool))
+		if ((name && strcmp(name, pool->name) != 0) || snapshot_delivered(pool))
 			continue;
 		good = false;
 		(void)snprintf(

@@ -111,6 +111,17 @@ bool snapshot_in_sync(const struct snapshot *snapshot, char *why, size_t size)
 	return true;
 }
 
+bool snapshot_delivered(const struct pool_status *pool)
+{
+	if (!pool->open || pool->position == 0 || pool->peer_count == 0)
+		return true;
+	for (size_t i = 0; i < pool->peer_count && i < POOL_PEERS_MAX; i++) {
+		if (pool->peers[i].behind_ops == 0 && pool->peers[i].last_ack_age_s >= 0)
+			return true;
+	}
+	return false;
+}
+
 struct others {
 	size_t all;       /* active members beside this node */
 	size_t connected; /* of them */

@@ -61,4 +61,8 @@ bool snapshot_healthy(const struct snapshot *snapshot, char *why, size_t size);
 /* Every pool is open and proven equal with every connected member. Else `why` says it. */
 bool snapshot_in_sync(const struct snapshot *snapshot, char *why, size_t size);
 
+/* Whether some other node has confirmed all that was written here; also if nothing was written, or
+ * there is no other node that could have it. */
+bool snapshot_delivered(const struct pool_status *pool);
+
 #endif
