@@ -217,7 +217,13 @@ static void start_page(struct daemon *daemon)
 		log_warn("%s", daemon->node.page_problem);
 		return;
 	}
-	log_info("status page: http://%s/", listen);
+	if (http_public(daemon->http))
+		log_warn(
+			"status page: http://%s/ is within reach of other machines and asks for no "
+			"password",
+			listen);
+	else
+		log_info("status page: http://%s/", listen);
 }
 
 static int start_pools(struct daemon *daemon, char *error, size_t size)

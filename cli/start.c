@@ -58,9 +58,10 @@ static int start_by_systemd(char *error, size_t size)
 	return 0;
 }
 
-/* Beside this program, else by its name in PATH. */
+/* Beside this program, or in sbin where that is in bin; else by its name in PATH. */
 static char *daemon_path(void)
 {
+	static const char *const near[] = {"takeconnector", "../sbin/takeconnector"};
 	char self[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -69,10 +70,11 @@ static char *daemon_path(void)
 		char *slash = strrchr(self, '/');
 		if (slash)
 			*slash = '\0';
-		char *path = path_join(self, "takeconnector");
-		if (path && access(path, X_OK) == 0)
-			return path;
-		free(path);
+		for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++) {
+			AUTO_FREE char *path = path_join(self, near[i]);
+			if (path && access(path, X_OK) == 0)
+				return take_ptr(path);
+		}
 	}
 	return strdup("takeconnector");
 }

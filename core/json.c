@@ -6,6 +6,8 @@
 
 #include "core/auto.h"
 
+#define REAL_DIGITS 15 /* what a double holds for certain: 0.1 stays 0.1 */
+
 int json_object_parse(const char *data, size_t size, json_t **ret, char *error, size_t error_size)
 {
 	json_error_t why;
@@ -24,12 +26,12 @@ int json_object_parse(const char *data, size_t size, json_t **ret, char *error, 
 
 char *json_line(const json_t *value)
 {
-	return json_dumps(value, JSON_COMPACT);
+	return json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
 }
 
 char *json_pretty(const json_t *value)
 {
-	return json_dumps(value, JSON_INDENT(2));
+	return json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS));
 }
 
 /* Length of the UTF-8 sequence at `p`, 0 if it is none (RFC 3629, section 4). */

@@ -53,6 +53,11 @@ bool http_host_allowed(const char *host, const char *own)
 	return address_loopback(name) || strcmp(name, own) == 0;
 }
 
+bool http_public(const struct http *http)
+{
+	return !address_loopback(http->own);
+}
+
 static const struct snapshot *picture(struct http *http)
 {
 	struct snapshot *fresh = NULL;

@@ -25,6 +25,9 @@ MUST_CHECK int http_new(struct node *node, const char *listen, struct http **ret
 			size_t size);
 void http_free(struct http *http);
 
+/* Whether it listens on an address that is not loopback. */
+bool http_public(const struct http *http);
+
 /* Whether a Host header names this machine: a loopback name or address, or `own` (numeric). */
 bool http_host_allowed(const char *host, const char *own);
 
