@@ -47,6 +47,8 @@ static const struct row rows[] = {
 	{"a = 1\n/* no end\n", "f:2: the comment that starts here has no end"},
 	{"listen = '/*'\n",
 	 "f:1: listen = /*: not an address; write 10.0.0.1:7447, [fd00::1]:7447 or a name"},
+	{"log_level = info//x\n",
+	 "f:1: log_level = info//x: must be debug, info, warning or error"},
 	{"pool web { }\n", "f:1: no such option 'pool'"},
 };
 
