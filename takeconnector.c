@@ -40,6 +40,7 @@ struct daemon {
 	struct settings settings;
 	struct loop *loop;
 	int lock_fd;
+	bool locked;
 	uv_signal_t signals[2];
 	struct orders *orders;
 	struct control *control;
@@ -155,6 +156,7 @@ static int take_lock(struct daemon *daemon, char *error, size_t size)
 		return err_say(error, size, -EALREADY,
 			       "another takeconnector (process %s) runs with this root", pid);
 	}
+	daemon->locked = true;
 	int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(daemon->lock_fd, 0) < 0)
 		return err_say(error, size, -errno, "cannot write %s: %s", path, err_text(-errno));
@@ -304,6 +306,9 @@ static void stop_parts(struct daemon *daemon)
 	if (node->fleet)
 		fleet_free(node->fleet);
 	loop_free(daemon->loop);
+	if (daemon->locked &&
+	    ftruncate(daemon->lock_fd, 0) < 0) /* our number may be another's soon */
+		log_debug("cannot empty %s: %s", daemon->places.lock, err_text(-errno));
 	if (daemon->lock_fd >= 0)
 		(void)close(daemon->lock_fd);
 	places_done(&daemon->places);
