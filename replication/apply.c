@@ -131,13 +131,15 @@ static int remove_dir(struct pool *p, struct object *o, struct link *l, struct o
 {
 	int r = remove_link(p, o, l, dir, ctx);
 
-	if (r == -ENOTEMPTY && !ctx->local) {
+	if (r < 0 && (r != -ENOTEMPTY || ctx->local))
+		return r;
+	/* Also where it went: something made inside concurrently may bring it back. */
+	if (!o->removed || stamp_after(rec->stamp, o->removed)) {
 		o->removed = rec->stamp;
 		o->removed_seen = rec->link.seen_place;
-		object_dirty(p->cache, o);
-		return 0;
 	}
-	return r;
+	object_dirty(p->cache, o);
+	return 0;
 }
 
 /* The last entry of a directory that a peer had removed is gone: now the directory goes. */
@@ -176,9 +178,7 @@ static int apply_unlink(struct pool *p, const struct record *rec, struct apply *
 				       : remove_link(p, o.o, l, at.o, ctx);
 	if (r == 0 && !dir.o->dead)
 		r = place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
-	if (r == 0 && !ctx->local)
-		r = remove_emptied(p, dir.o, ctx);
-	return r;
+	return r == 0 ? remove_emptied(p, dir.o, ctx) : r;
 }
 
 static int fill_made(struct pool *p, struct object *o, const struct record *rec)

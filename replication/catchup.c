@@ -451,7 +451,7 @@ static int touch_again(struct pool *p, uint64_t id, const struct vector *mine)
 		return 0;
 	AUTO_LOCKS struct locks_held held;
 	locks_take(&p->locks, &o.o->id, 1, &held);
-	return place_touch(p, o.o, 0, 0, false);
+	return place_settle(p, o.o);
 }
 
 static int each_staged(struct pool *p, staged_fn *fn, const struct vector *mine)

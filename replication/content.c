@@ -75,7 +75,7 @@ static int branch_make(struct pool *p, struct object *o, stamp_t leaf, const cha
 		r = p->store->ops->lookup(p->store, &p->private_dir, staged, NULL, &b.o->handle,
 					  NULL);
 	if (r == 0)
-		r = p->store->ops->set_id(p->store, &b.o->handle, leaf);
+		r = place_rename_id(p, &b.o->handle, leaf);
 	if (r == 0)
 		r = object_link_set(b.o, leaf, parent, name, strlen(name), leaf, NULL);
 	if (r < 0)
@@ -86,7 +86,7 @@ static int branch_make(struct pool *p, struct object *o, stamp_t leaf, const cha
 	object_dirty(p->cache, b.o);
 	r = p->store->ops->rename(p->store, &p->private_dir, staged, &dir.o->handle, name, 0);
 	watch_entry(p, dir.o->id, name);
-	return r;
+	return r < 0 ? r : place_settle(p, dir.o);
 }
 
 /* Takes the branch away from the tree and from the index. */
@@ -101,6 +101,8 @@ static int branch_drop(struct pool *p, stamp_t leaf)
 		AUTO_REF struct object_ref dir = {.cache = p->cache};
 		if (object_get(p->cache, b.o->links[i].parent, &dir.o) == 0)
 			r = place_remove(p, b.o, dir.o, b.o->links[i].name);
+		if (r == 0 && dir.o)
+			r = place_settle(p, dir.o);
 	}
 	if (r == 0)
 		object_drop(p->cache, b.o);
@@ -128,6 +130,10 @@ int content_follow(struct pool *p, struct object *o)
 					  0);
 		watch_entry(p, from.o->id, l->name);
 		watch_entry(p, to.o->id, name);
+		if (r == 0)
+			r = place_settle(p, from.o);
+		if (r == 0)
+			r = place_settle(p, to.o);
 		if (r == 0)
 			r = object_link_set(b.o, l->lid, parent, name, strlen(name), l->stamp, NULL);
 		if (r < 0)
@@ -220,6 +226,9 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	}
 	if (known_already(o, rec->stamp))
 		return 0;
+	/* Of which content the time is shown is decided by the content; the head counts all. */
+	if (stamp_after(rec->stamp, o->times))
+		o->times = rec->stamp;
 	struct leaf *leaf = object_leaf(o, rec->base);
 	if (leaf)
 		return branch_advance(p, o, leaf, rec, ctx);
@@ -230,8 +239,6 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 		r = object_leaf_add(o, rec->stamp, false);
 	if (r < 0)
 		return r;
-	if (stamp_after(rec->stamp, o->times))
-		o->times = rec->stamp;
 	content_note(p, o);
 	return 0;
 }

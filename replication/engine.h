@@ -97,6 +97,7 @@ struct pool {
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
 	bool merging;            /* ... and is being merged: the state is of no position */
 	struct fetches *fetches; /* contents that are missing; has a lock of its own */
+	uint16_t stuck_slot; /* whose batch cannot be applied; worker thread */
 	char problem[256]; /* why the pool stopped taking changes; empty: it works */
 };
 

@@ -44,11 +44,20 @@ int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t sta
 		dir->attrs.mtime_ns = time_ns;
 		object_dirty(p->cache, dir);
 	}
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(dir->attrs.mtime_ns)};
-	int r = p->store->ops->set_times(p->store, &dir->handle, -1, times);
+	int r = place_settle(p, dir);
 	/* What told of the new name may have been followed by a look at the times before these. */
 	if (!local)
 		watch_inode(p, dir->id, true);
+	return r;
+}
+
+int place_settle(struct pool *p, struct object *dir)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(dir->attrs.mtime_ns)};
+
+	if (!dir->times || !dir->handle.size)
+		return 0;
+	int r = p->store->ops->set_times(p->store, &dir->handle, -1, times);
 	/* A directory that went meanwhile has no time to be set. */
 	return r == -ESTALE ? 0 : r;
 }
@@ -61,6 +70,13 @@ bool place_wins(const struct object *a, const struct link *al, const struct obje
 	if (S_ISDIR(a->type) != S_ISDIR(b->type))
 		return S_ISDIR(a->type);
 	return stamp_after(al->stamp, bl->stamp);
+}
+
+int place_rename_id(struct pool *p, const struct store_handle *handle, uint64_t id)
+{
+	int r = p->store->ops->remove_xattr(p->store, handle, STORE_ID_XATTR);
+
+	return r < 0 && r != -ENODATA ? r : p->store->ops->set_id(p->store, handle, id);
 }
 
 /* Moves the loser of a name, which stands under it, to its conflict name. */
@@ -78,7 +94,8 @@ static int displace(struct pool *p, struct object *o, struct link *l, struct obj
 	object_dirty(p->cache, o);
 	watch_entry(p, dir->id, l->name);
 	watch_entry(p, dir->id, shown);
-	return losers_add(p, o->id, l->lid);
+	r = place_settle(p, dir);
+	return r < 0 ? r : losers_add(p, o->id, l->lid);
 }
 
 /* Something stands there that no record knows: put there by hand. It is kept, out of the way. */
@@ -164,7 +181,9 @@ int place_link(struct pool *p, struct object *o, struct link *l, const struct pl
 		r = p->store->ops->make(p->store, &dir.o->handle, shown, &node, &o->handle);
 	}
 	watch_entry(p, dir.o->id, shown);
-	return r;
+	if (r == 0 && from)
+		r = place_settle(p, from->dir);
+	return r < 0 ? r : place_settle(p, dir.o);
 }
 
 int place_remove(struct pool *p, struct object *o, struct object *dir, const char *shown)
@@ -223,7 +242,6 @@ int place_revive(struct pool *p, struct object *o)
 		return MA_EUNKNOWN;
 	best->dead = false;
 	o->dead = false;
-	o->removed = 0;
 	o->handle.size = 0;
 	/* The bytes went with the name; the caller knows which content is wanted now. */
 	if (S_ISREG(o->type))
@@ -265,11 +283,29 @@ static int merge_child(void *arg, const char *name, uint64_t id, mode_t type)
 	return 0;
 }
 
+/* Mode and owner that a directory has: in the tree, or in the record that has just made it. */
+static int owner_of(struct pool *p, const struct object *o, struct object_attrs *ret)
+{
+	struct stat st;
+
+	*ret = o->attrs;
+	if (!o->handle.size)
+		return 0;
+	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
+	ret->mode = st.st_mode & 07777;
+	ret->uid = st.st_uid;
+	ret->gid = st.st_gid;
+	return r;
+}
+
 /* Facets of the one that goes, where they are later, become those of the one that stays. */
 static int merge_facets(struct pool *p, struct object *stays, struct object *goes)
 {
 	struct link *sl = stays->link_count ? &stays->links[0] : NULL;
 	struct link *gl = goes->link_count ? &goes->links[0] : NULL;
+	bool later = stamp_after(goes->owner, stays->owner);
+	const struct store_handle *handle = stays->handle.size ? &stays->handle : &goes->handle;
+	struct object_attrs owner;
 
 	if (sl && gl && stamp_after(gl->stamp, sl->stamp))
 		sl->stamp = gl->stamp;
@@ -277,21 +313,11 @@ static int merge_facets(struct pool *p, struct object *stays, struct object *goe
 		stays->times = goes->times;
 		stays->attrs.mtime_ns = goes->attrs.mtime_ns;
 	}
-	if (!stamp_after(goes->owner, stays->owner))
-		return 0;
-	stays->owner = goes->owner;
-	struct stat st;
-	if (!goes->handle.size) {
-		st.st_mode = goes->attrs.mode;
-		st.st_uid = goes->attrs.uid;
-		st.st_gid = goes->attrs.gid;
-	} else {
-		int r = p->store->ops->stat(p->store, &goes->handle, -1, &st);
-		if (r < 0)
-			return r;
-	}
-	return p->store->ops->set_owner(p->store, &stays->handle, st.st_mode & 07777, st.st_uid,
-					st.st_gid);
+	int r = owner_of(p, later ? goes : stays, &owner);
+	if (later)
+		stays->owner = goes->owner;
+	return r < 0 ? r
+		     : p->store->ops->set_owner(p->store, handle, owner.mode, owner.uid, owner.gid);
 }
 
 int place_merge(struct pool *p, uint64_t a, uint64_t b)
@@ -308,16 +334,17 @@ int place_merge(struct pool *p, uint64_t a, uint64_t b)
 	struct object *goes = stays == x.o ? y.o : x.o;
 	if (stays->id == POOL_ROOT_ID || goes->id == POOL_ROOT_ID)
 		return MA_ECORRUPT;
-	if (!stays->handle.size) {
-		/* Only the other is there: it takes the identity of the one that stays. */
-		stays->handle = goes->handle;
-		goes->handle.size = 0;
-		r = p->store->ops->set_id(p->store, &stays->handle, stays->id);
-	}
-	if (r == 0)
-		r = merge_facets(p, stays, goes);
+	r = merge_facets(p, stays, goes);
 	if (r < 0)
 		return r;
+	if (!stays->handle.size) {
+		/* Only the other is there: it takes the identity of the one that stays. */
+		r = place_rename_id(p, &goes->handle, stays->id);
+		if (r < 0)
+			return r;
+		stays->handle = goes->handle;
+		goes->handle.size = 0;
+	}
 	goes->alias_of = stays->id;
 	object_dirty(p->cache, stays);
 	object_dirty(p->cache, goes);
@@ -333,6 +360,9 @@ int place_merge(struct pool *p, uint64_t a, uint64_t b)
 		}
 		goes->handle.size = 0;
 	}
+	if (r < 0)
+		return r;
+	r = place_settle(p, stays);
 	if (r < 0)
 		return r;
 	watch_inode(p, stays->id, false);

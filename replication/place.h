@@ -32,10 +32,14 @@ MUST_CHECK int place_merge(struct pool *p, uint64_t a, uint64_t b);
 /* Sets the directory's mtime unless it has a later one. */
 MUST_CHECK int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp,
 			   bool local);
+/* After a step inside that is no change of the directory by any record: its mtime is put back. */
+MUST_CHECK int place_settle(struct pool *p, struct object *dir);
 /* Pure: the first of two that want one name gets it. */
 bool place_wins(const struct object *a, const struct link *al, const struct object *b,
 		const struct link *bl);
 bool place_is_above(struct pool *p, uint64_t id, uint64_t dir);
+/* The object in the backing directory gets another id. */
+MUST_CHECK int place_rename_id(struct pool *p, const struct store_handle *handle, uint64_t id);
 struct timespec place_timespec(int64_t ns);
 void place_node(const struct object *o, struct store_node *ret);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replication/pool_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/auto.h"
 #include "core/io.h"
@@ -17,14 +19,11 @@ static char *file_path(const char *dir)
 	return path_join(dir, "pool");
 }
 
-int pool_file_read(const char *dir, struct pool_file *ret)
+static int read_from(const char *path, struct pool_file *ret)
 {
-	AUTO_FREE char *path = file_path(dir);
 	AUTO_FREE uint8_t *data = NULL;
 	size_t size, length;
 
-	if (!path)
-		return -ENOMEM;
 	int code = file_read(path, POOL_FILE_MAX, &data, &size);
 	if (code < 0)
 		return code;
@@ -45,6 +44,13 @@ int pool_file_read(const char *dir, struct pool_file *ret)
 	return r.failed ? MA_ECORRUPT : 0;
 }
 
+int pool_file_read(const char *dir, struct pool_file *ret)
+{
+	AUTO_FREE char *path = file_path(dir);
+
+	return path ? read_from(path, ret) : -ENOMEM;
+}
+
 int pool_file_write(const char *dir, const struct pool_file *file)
 {
 	AUTO_FREE char *path = file_path(dir);
@@ -58,6 +64,71 @@ int pool_file_write(const char *dir, const struct pool_file *file)
 	wr_blob16(&w, file->name, strlen(file->name));
 	wr_blob16(&w, file->backing, strlen(file->backing));
 	return !path || w.failed ? -ENOMEM : file_replace(path, bytes, wr_used(&w), 0600);
+}
+
+static int remove_all(const char *dir, const char *name)
+{
+	AUTO_FREE char *path = path_join(dir, name);
+
+	if (!path)
+		return -ENOMEM;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int remove_journal(const char *dir)
+{
+	AUTO_FREE char *path = path_join(dir, "journal");
+	DIR *d = path ? opendir(path) : NULL;
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return path && errno == ENOENT ? 0 : -errno;
+	while (r == 0 && (e = readdir(d))) {
+		if (e->d_name[0] != '.')
+			r = remove_all(path, e->d_name);
+	}
+	(void)closedir(d);
+	return r;
+}
+
+static int remove_state(const char *dir)
+{
+	static const char *const names[] = {"index.db",   "index.db-wal", "index.db-shm",
+					    "staging.db", "staging.db-wal", "staging.db-shm",
+					    "running"};
+	int r = remove_journal(dir);
+
+	for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		r = remove_all(dir, names[i]);
+	return r;
+}
+
+int pool_file_forget(const char *dir)
+{
+	AUTO_FREE char *path = file_path(dir);
+	AUTO_FREE char *left = path_join(dir, "left");
+
+	if (!path || !left)
+		return -ENOMEM;
+	if (rename(path, left) < 0 && errno != ENOENT)
+		return -errno;
+	return remove_state(dir);
+}
+
+int pool_file_renew(const char *dir, struct pool_file *file)
+{
+	AUTO_FREE char *left = path_join(dir, "left");
+	struct pool_file old;
+
+	if (!left)
+		return -ENOMEM;
+	int r = read_from(left, &old);
+	if (r == 0 && old.id == file->id)
+		file->incarnation = (uint16_t)(old.incarnation + 1);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return remove_state(dir);
 }
 
 static char *mark_path(const struct pool_file *file)

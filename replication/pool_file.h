@@ -20,6 +20,10 @@ struct pool_file {
 
 MUST_CHECK int pool_file_read(const char *dir, struct pool_file *ret);
 MUST_CHECK int pool_file_write(const char *dir, const struct pool_file *file);
+/* Leaving: journal, index and all but the note of our incarnation go. */
+MUST_CHECK int pool_file_forget(const char *dir);
+/* Joining: removes what is left, and goes on behind the incarnation that wrote to this pool. */
+MUST_CHECK int pool_file_renew(const char *dir, struct pool_file *file);
 /* Marks the backing directory as this pool's. */
 MUST_CHECK int pool_store_mark(const struct pool_file *file);
 /* Ends that: the directory is plain files again. */

@@ -341,25 +341,26 @@ static int check_name(struct pools *pools, const char *name, char *error, size_t
 	return 0;
 }
 
-/* A directory that is there and has nothing in it, or can be made. */
-static int make_empty_dir(const char *path, char *error, size_t size)
-{
-	int r = dir_make(path, 0755);
-	DIR *dir = r == 0 ? opendir(path) : NULL;
-	struct dirent *d;
-	bool empty = true;
+#define TREES_MAX 1000
 
-	while (dir && (d = readdir(dir)))
-		empty = empty && (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0);
-	if (dir)
-		(void)closedir(dir);
-	if (r < 0)
-		say(error, size, "cannot make the backing directory %s: %s", path, err_text(r));
-	else if (!empty)
-		say(error, size,
-		    "the backing directory %s is not empty (of an earlier membership?); move it away",
-		    path);
-	return r < 0 ? r : empty ? 0 : -ENOTEMPTY;
+/* An empty backing directory below the state directory: "tree", or, where an earlier membership
+ * left its files, "tree.2" and so on. */
+static int make_tree(struct pool_file *file, const char *dir)
+{
+	for (int i = 1; i <= TREES_MAX; i++) {
+		int length = i == 1 ? snprintf(file->backing, sizeof(file->backing), "%s/tree", dir)
+				    : snprintf(file->backing, sizeof(file->backing), "%s/tree.%d",
+					       dir, i);
+		if (length >= (int)sizeof(file->backing))
+			return -ENAMETOOLONG;
+		if (mkdir(file->backing, 0755) == 0 || rmdir(file->backing) == 0) {
+			int r = dir_make(file->backing, 0755);
+			return r;
+		}
+		if (errno != ENOTEMPTY && errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
 }
 
 /* State directory, backing directory, their marks. */
@@ -370,16 +371,14 @@ static int prepare(struct pools *pools, struct pool_file *file, const char *adop
 
 	if (!dir)
 		return -ENOMEM;
-	int length = adopt ? snprintf(file->backing, sizeof(file->backing), "%s", adopt)
-			   : snprintf(file->backing, sizeof(file->backing), "%s/tree", dir);
-	if (length >= (int)sizeof(file->backing)) {
-		say(error, size, "the path of the backing directory is longer than %zu bytes",
-		    sizeof(file->backing) - 1);
-		return -ENAMETOOLONG;
-	}
 	int r = dir_make(dir, 0700);
+	if (r == 0 && adopt && snprintf(file->backing, sizeof(file->backing), "%s", adopt) >=
+				       (int)sizeof(file->backing))
+		r = -ENAMETOOLONG;
 	if (r == 0 && !adopt)
-		r = make_empty_dir(file->backing, error, size);
+		r = make_tree(file, dir);
+	if (r == 0)
+		r = pool_file_renew(dir, file);
 	random_bytes(file->store, sizeof(file->store));
 	if (r == 0)
 		r = pool_store_mark(file);
@@ -393,11 +392,9 @@ static int prepare(struct pools *pools, struct pool_file *file, const char *adop
 static void forget(struct pools *pools, const struct pool_file *file)
 {
 	AUTO_FREE char *dir = entry_dir(pools, file->name);
-	AUTO_FREE char *pool_path = dir ? path_join(dir, "pool") : NULL;
 
-	/* Without its pool file the directory is no pool; the rest is harmless and may help. */
-	if (pool_path)
-		(void)unlink(pool_path);
+	if (dir && pool_file_forget(dir) < 0)
+		log_warn("cannot remove the state of pool \"%s\" in %s", file->name, dir);
 	pool_store_unmark(file);
 }
 

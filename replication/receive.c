@@ -2,6 +2,7 @@
  * Batches that come in: checked, put in order, journaled, applied, handed on.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/auto.h"
@@ -80,6 +81,22 @@ static int tell_merges(struct pool *p)
 	return r;
 }
 
+/* What keeps a batch from being applied is said once, and shown in status until it goes in. */
+static void note_problem(struct pool *p, const struct batch *batch, int code)
+{
+	if (code == 0) {
+		if (p->stuck_slot == batch->slot)
+			p->problem[0] = '\0';
+		return;
+	}
+	if (!p->problem[0])
+		log_error("pool \"%s\": changes of node %u cannot be made here: %s; tried again",
+			  p->name, slot_node(batch->slot), err_text(code));
+	p->stuck_slot = batch->slot;
+	(void)snprintf(p->problem, sizeof(p->problem), "changes of node %u cannot be made here: %s",
+		       slot_node(batch->slot), err_text(code));
+}
+
 /* Journal, then apply, with the flush held off so that it sees both or neither. */
 static int take_in(struct pool *p, const struct batch *batch, const void *body, size_t size,
 		   bool journaled)
@@ -96,6 +113,7 @@ static int take_in(struct pool *p, const struct batch *batch, const void *body, 
 	}
 	if (r == 0) {
 		r = apply_batch(p, batch, journaled);
+		note_problem(p, batch, r);
 		if (r == 0)
 			r = position_advance(p, batch);
 		else if (r > -1000 && park(p, slot_node(batch->slot), body, size, true) == 0)

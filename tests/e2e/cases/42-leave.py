@@ -32,6 +32,9 @@ def test(case):
     e2e.check(not os.path.exists(kept + "/later"), "a node that left still gets the pool")
     e2e.check([p["name"] for p in case.status(3)["pools"]] == [], "status shows a pool that was left")
 
+    r = case.multiall(3, "pool", "join", "web", ok=False)
+    e2e.check(r.returncode == 2 and kept in r.stdout, "what was left behind is in the way, and nobody says so: %s", r.stdout)
+    os.rename(kept, kept + ".old")
     case.multiall(3, "pool", "join", "web")
     case.equal()
     kept = where(case, 3, "web")
@@ -39,9 +42,10 @@ def test(case):
     e2e.check(e2e.get(kept + "/later") == b"x" and not os.path.ismount(case.dirs[2]), "leave does not leave plain files")
     e2e.until(lambda: {m["node"]: m["state"] for m in case.status(1)["members"]}["n3"] == "left", "the others know")
     case.equal(case.dirs[:2])
+    os.rename(kept, kept + ".older")
     words = case.multiall(1, "invite").stdout.split()
-    e2e.check(case.multiall(3, "join", words[2], words[3], "--address", case.info()["addresses"][2],
-                            "--pool", "web", ok=False).returncode == 0, "a node that left can't come back")
+    r = case.multiall(3, "join", words[2], words[3], "--address", case.info()["addresses"][2], "--pool", "web", ok=False)
+    e2e.check(r.returncode == 0, "a node that left can't come back: %s", r.stdout)
     e2e.until(lambda: os.path.exists(case.dirs[2] + "/later"), "it fills again")
 
 
