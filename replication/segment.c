@@ -126,6 +126,8 @@ int segment_put(const struct segment *s, off_t offset, uint64_t pos, enum journa
 		check = XXH3_64bits_withSeed(parts[0].iov_base, parts[0].iov_len, seed);
 	} else {
 		XXH3_state_t state;
+		/* Else a seed left on the stack by an earlier call would pass for this state's own. */
+		XXH3_INITSTATE(&state);
 		(void)XXH3_64bits_reset_withSeed(&state, seed);
 		for (int i = 0; i < count; i++)
 			(void)XXH3_64bits_update(&state, parts[i].iov_base, parts[i].iov_len);
