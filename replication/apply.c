@@ -257,7 +257,7 @@ static int apply_make(struct pool *p, const struct record *rec, struct apply *ct
 	if (r == 0)
 		r = make_there(p, dir.o, o.o, l, ctx);
 	if (r == 0 && o.o->handle.size && !ctx->adopt)
-		r = apply_gone_ok(ctx, set_made_time(p, o.o, rec->time_ns));
+		r = apply_gone_ok(ctx, set_made_time(p, o.o, o.o->attrs.mtime_ns));
 	if (r < 0) {
 		object_drop(p->cache, o.o);
 		return r;
@@ -265,7 +265,7 @@ static int apply_make(struct pool *p, const struct record *rec, struct apply *ct
 	free(o.o->attrs.target);
 	/* The backing object says it all from now on, but for the time of a directory, which
 	 * every change inside disturbs. */
-	o.o->attrs = (struct object_attrs){.mtime_ns = rec->time_ns};
+	o.o->attrs = (struct object_attrs){.mtime_ns = o.o->attrs.mtime_ns};
 	if ((rec->flags & REC_F_FETCH) && stamp_slot(rec->stamp) != p->slot) {
 		o.o->obsolete = true;
 		r = object_leaf_add(o.o, rec->stamp, false);
