@@ -9,6 +9,7 @@
 
 #include "core/auto.h"
 #include "replication/apply.h"
+#include "replication/equal.h"
 #include "replication/fetch.h"
 #include "replication/place.h"
 
@@ -317,6 +318,7 @@ static int branch_shown(struct pool *p, struct object *o)
 	if (r < 0)
 		return r;
 	object_leaf_remove(o, o->content);
+	equal_note(p, o->id, o->content);
 	return object_leaf_add(o, o->content, true);
 }
 
@@ -365,6 +367,7 @@ int content_install(struct pool *p, struct object *o, stamp_t leaf, const char *
 		r = branch_make(p, o, leaf, staged);
 		if (r == 0)
 			l->have = true;
+		equal_note(p, o->id, leaf);
 	}
 	content_note(p, o);
 	return r;

@@ -88,7 +88,8 @@ struct pool {
 	struct session *sessions[POOL_PEERS_MAX];
 	size_t session_count;
 
-	pthread_mutex_t losers_lock; /* guards the next two; see losers.h */
+	pthread_mutex_t losers_lock; /* guards the next three; see losers.h */
+	struct pair_list doubts;
 	struct pair_list losers;
 	struct pair_list merges;
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/auto.h"
+#include "replication/equal.h"
 
 static int pair_add(struct pair_list *list, uint64_t a, uint64_t b)
 {
@@ -23,34 +24,70 @@ static int pair_add(struct pair_list *list, uint64_t a, uint64_t b)
 	return 0;
 }
 
+static void pair_remove(struct pair_list *list, uint64_t a, uint64_t b)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->pairs[i].a == a && list->pairs[i].b == b) {
+			list->pairs[i] = list->pairs[--list->count];
+			return;
+		}
+	}
+}
+
+static bool pair_at(const struct pair_list *list, size_t i, uint64_t *ret_a, uint64_t *ret_b)
+{
+	if (i >= list->count)
+		return false;
+	*ret_a = list->pairs[i].a;
+	*ret_b = list->pairs[i].b;
+	return true;
+}
+
 int losers_add(struct pool *p, uint64_t id, uint64_t lid)
 {
-	AUTO_LOCK(held, &p->losers_lock);
+	int r;
 
-	return pair_add(&p->losers, id, lid);
+	{
+		AUTO_LOCK(held, &p->losers_lock);
+		r = pair_add(&p->losers, id, lid);
+	}
+	equal_note(p, id, lid);
+	return r;
 }
 
 void losers_remove(struct pool *p, uint64_t id, uint64_t lid)
 {
 	AUTO_LOCK(held, &p->losers_lock);
 
-	for (size_t i = 0; i < p->losers.count; i++) {
-		if (p->losers.pairs[i].a == id && p->losers.pairs[i].b == lid) {
-			p->losers.pairs[i] = p->losers.pairs[--p->losers.count];
-			return;
-		}
-	}
+	pair_remove(&p->losers, id, lid);
 }
 
 bool losers_at(struct pool *p, size_t i, uint64_t *ret_id, uint64_t *ret_lid)
 {
 	AUTO_LOCK(held, &p->losers_lock);
 
-	if (i >= p->losers.count)
-		return false;
-	*ret_id = p->losers.pairs[i].a;
-	*ret_lid = p->losers.pairs[i].b;
-	return true;
+	return pair_at(&p->losers, i, ret_id, ret_lid);
+}
+
+int losers_doubt(struct pool *p, uint64_t id, uint64_t b)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	return pair_add(&p->doubts, id, b);
+}
+
+bool losers_doubt_at(struct pool *p, size_t i, uint64_t *ret_id, uint64_t *ret_b)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	return pair_at(&p->doubts, i, ret_id, ret_b);
+}
+
+void losers_doubt_done(struct pool *p, uint64_t id, uint64_t b)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	pair_remove(&p->doubts, id, b);
 }
 
 int losers_note_merge(struct pool *p, uint64_t goes, uint64_t stays)

@@ -19,6 +19,10 @@ bool losers_at(struct pool *p, size_t i, uint64_t *ret_id, uint64_t *ret_lid);
 MUST_CHECK int losers_note_merge(struct pool *p, uint64_t goes, uint64_t stays);
 /* Takes one noted merge; false: none. */
 bool losers_take_merge(struct pool *p, uint64_t *ret_goes, uint64_t *ret_stays);
+/* Conflicts that may be none, see equal.h: noted, the i-th, looked at. */
+MUST_CHECK int losers_doubt(struct pool *p, uint64_t id, uint64_t b);
+bool losers_doubt_at(struct pool *p, size_t i, uint64_t *ret_id, uint64_t *ret_b);
+void losers_doubt_done(struct pool *p, uint64_t id, uint64_t b);
 /* For the index. Memory is the caller's. */
 MUST_CHECK int losers_save(struct pool *p, uint8_t **ret, size_t *ret_size);
 MUST_CHECK int losers_load(struct pool *p, const void *data, size_t size);

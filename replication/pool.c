@@ -135,6 +135,7 @@ void pool_free(struct pool *p)
 		p->store->ops->free(p->store);
 	free(p->losers.pairs);
 	free(p->merges.pairs);
+	free(p->doubts.pairs);
 	locks_done(&p->locks);
 	(void)pthread_rwlock_destroy(&p->barrier);
 	(void)pthread_cond_destroy(&p->sync_done);

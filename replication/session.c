@@ -11,7 +11,9 @@
 #include "core/loop.h"
 #include "net/message.h"
 #include "replication/catchup.h"
+#include "replication/equal.h"
 #include "replication/fetch.h"
+#include "replication/losers.h"
 
 #define GREET_AGAIN_MS 1000 /* at most this often, when a gap shows */
 
@@ -442,6 +444,8 @@ void session_tick(struct pool *p, uint64_t now_ms)
 	}
 	receive_retry(p);
 	fetch_pump(p);
+	if (equal_check(p) < 0)
+		log_debug("pool \"%s\": equal contents stay a conflict for now", p->name);
 }
 
 static void send_ack(struct pool *p, struct session *s)
@@ -549,7 +553,9 @@ static void peer_status(struct pool *p, struct session *s, struct pool_peer_stat
 
 void session_status(struct pool *p, struct pool_status *ret)
 {
-	bool equal = fetch_count(p) == 0 && !journal_open_records(p->journal);
+	uint64_t id, b;
+	bool equal = fetch_count(p) == 0 && !journal_open_records(p->journal) &&
+		     !losers_doubt_at(p, 0, &id, &b);
 	AUTO_LOCK(held, &p->session_lock);
 
 	ret->peer_count = 0;
