@@ -151,6 +151,7 @@ void fake_hello(struct fake *fake, const struct hello *hello)
 	uint8_t body[MESSAGE_SMALL_MAX];
 	struct wr w = wr_init(body, sizeof(body));
 
+	fake->instance = hello->instance;
 	hello_encode(hello, &w);
 	fake_message(fake, MESSAGE_HELLO, NET_CONTROL, false, body, (uint32_t)wr_used(&w));
 }

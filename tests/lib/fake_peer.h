@@ -19,6 +19,7 @@ struct fake {
 	int fd;
 	struct tls_context *context;
 	struct wire *wire;
+	uint64_t instance;    /* of its last hello */
 	uint8_t input[16384]; /* borrowed by the wire */
 };
 

@@ -70,8 +70,12 @@ def snapshot(root, ino=True):
     tree, groups = {}, {}
     for rel in names_of(root):
         path = os.path.join(root, rel)
-        tree[rel] = describe(path, ino)
-        st = os.lstat(path)
+        try:
+            tree[rel] = describe(path, ino)
+            st = os.lstat(path)
+        except OSError as e:  # an object that can't be looked at is like no other
+            tree[rel] = {"error": "%s %s" % (path, e.strerror)}
+            continue
         if st.st_nlink > 1 and not stat.S_ISDIR(st.st_mode):
             groups.setdefault((st.st_dev, st.st_ino), []).append(rel)
     for group in groups.values():

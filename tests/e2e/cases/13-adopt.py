@@ -22,7 +22,7 @@ def test(case):
     e2e.check(e2e.get(old + "/new") == b"written after the adoption", "the tree does not stay where it was")
     e2e.until(lambda: case.multiall(2, "pool", "join", "www", ok=False).returncode == 0, "node 2 learns of the pool")
     other = case.root(2, "pool/www")
-    case.twin("a file appears behind the daemon's back", lambda: e2e.put(old + "/behind", b"x"))
+    case.twin("node 2 is cut off and writes", lambda: (case.lab("cut", 2), e2e.put(other + "/planted", b"x")))
     case.in_sync()
     found = tree.compare([mount, other])
     e2e.check(not found, "the adopted pool differs on node 2: %s", found[:5])

@@ -48,12 +48,12 @@ def test(case):
     e2e.put(case.dirs[2] + "/intruder", b"from a removed node")
     e2e.until(lambda: members(case, 2).get("n3") == "removed" and members(case, 1).get("n3") == "removed",
               "all know that node 3 is removed")
+    refused = {k: case.status(k)["refused"]["certificate"] for k in (1, 2)}
     case.lab("heal", 3)
     case.lab("stop", 3)
     case.lab("start", 3)
-    e2e.until(lambda: members(case, 3).get("n3") == "removed", "node 3 is told that it was removed")
-    case.lab("stop", 3)
-    case.lab("start", 3)
+    e2e.until(lambda: all(case.status(k)["refused"]["certificate"] > refused[k] for k in (1, 2)), "node 3 calls and is refused")
+    e2e.until(lambda: any("removed" in m["held_reason"] for m in case.status(3)["members"]), "node 3 is told why")
     case.equal(case.dirs[:2])
     e2e.check(not os.path.exists(case.dirs[2] + "/after"), "a removed node is still served")
     e2e.check(not os.path.exists(case.dirs[0] + "/intruder"), "a removed node is still heard")
