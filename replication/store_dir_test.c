@@ -1,38 +1,27 @@
-/* links: replication/store_dir.c replication/store_dir_attr.c replication/store_dir_make.c
- *        replication/store_dir_names.c replication/store_dir_object.c replication/store_fds.c
- *        core/io.c core/err.c
+/* links: tests/lib/store_place.c replication/store_dir.c replication/store_dir_attr.c
+ *        replication/store_dir_make.c replication/store_dir_names.c replication/store_dir_object.c
+ *        replication/store_fds.c core/io.c core/err.c
  * SPDX-License-Identifier: Apache-2.0
- * The store over a real directory below TMPDIR: each step on each type, handles, descriptors.
+ * The store over a real directory below TMPDIR: each step on each type, handles, refusals.
  * What it shares with the simulator's store is in tests/sim/store_conformance_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "replication/store.h"
+#include "tests/lib/store_place.h"
 
 /* A constant makedev(3) for small numbers. */
 #define DEV(major, minor) ((dev_t)(major) << 8 | (dev_t)(minor))
-
-struct place {
-	char path[256];
-	struct store *store;
-	const struct store_ops *ops;
-	struct store_handle root;
-	uint64_t next_id;
-};
 
 static const struct store_node types[] = {
 	{.mode = S_IFREG | 0640, .uid = 0, .gid = 0},
@@ -46,93 +35,9 @@ static const struct store_node types[] = {
 };
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static int set_up(void **state)
-{
-	struct place *p = calloc(1, sizeof(*p));
-	const char *tmp = getenv("TMPDIR");
-	char error[300] = "";
-
-	assert_non_null(p);
-	assert_true((size_t)snprintf(p->path, sizeof(p->path), "%s/store_dir_test.XXXXXX",
-				     tmp ? tmp : "/tmp") < sizeof(p->path));
-	assert_non_null(mkdtemp(p->path));
-	int r = store_dir_open(p->path, &p->store, error, sizeof(error));
-	if (r == -ENOTSUP || r == -EPERM || r == -EOVERFLOW)
-		print_message("skipped: %s\n", error);
-	else
-		assert_int_equal(r, 0);
-	if (r == 0) {
-		p->ops = p->store->ops;
-		assert_int_equal(p->ops->root(p->store, &p->root), 0);
-	}
-	p->next_id = 1000;
-	*state = p;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct place *p = *state;
-
-	if (p->store)
-		p->ops->free(p->store);
-	remove_tree(p->path);
-	free(p);
-	return 0;
-}
-
-static struct place *place_of(void **state)
-{
-	struct place *p = *state;
-
-	if (!p->store)
-		skip();
-	return p;
-}
-
-static struct store_handle make_in(struct place *p, const struct store_handle *dir,
-				   const char *name, mode_t mode)
-{
-	struct store_node node = {.id = ++p->next_id, .mode = mode, .target = "target"};
-	struct store_handle h = {0};
-
-	assert_int_equal(p->ops->make(p->store, dir, name, &node, &h), 0);
-	return h;
-}
-
-static struct store_handle make_one(struct place *p, const char *name, mode_t mode)
-{
-	return make_in(p, &p->root, name, mode);
-}
-
 static bool same_handle(const struct store_handle *a, const struct store_handle *b)
 {
 	return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
-}
-
-static size_t count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		count++;
-	(void)closedir(dir);
-	return count;
 }
 
 static void check_made(struct place *p, const char *name, const struct store_node *node,
@@ -169,8 +74,11 @@ static void make_each_type(struct place *p)
 		check_made(p, name, &node, &made);
 		assert_int_equal(p->ops->make(p->store, &p->root, name, &node, &again), 0);
 		assert_true(same_handle(&made, &again));
-		node.id++;
-		assert_int_equal(p->ops->make(p->store, &p->root, name, &node, &again), -EEXIST);
+		struct store_node other = node;
+		other.id++;
+		other.uid++;
+		assert_int_equal(p->ops->make(p->store, &p->root, name, &other, &again), -EEXIST);
+		check_made(p, name, &node, &made);
 		assert_int_equal(p->ops->unlink(p->store, &p->root, name, S_ISDIR(node.mode)), 0);
 		assert_int_equal(p->ops->unlink(p->store, &p->root, name, S_ISDIR(node.mode)),
 				 -ENOENT);
@@ -295,7 +203,7 @@ static void test_failed_make_leaves_nothing(void **state)
 	/* No descriptor is left for the second half of each of these. */
 	struct rlimit old;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	struct store_handle d = make_one(p, "d", S_IFDIR | 0700);
+	struct store_handle d = place_make(p, &p->root, "d", S_IFDIR | 0700);
 	int spare = open("/dev/null", O_RDONLY);
 	(void)close(spare);
 	struct rlimit none = {.rlim_cur = (rlim_t)spare, .rlim_max = old.rlim_max};
@@ -310,6 +218,36 @@ static void test_failed_make_leaves_nothing(void **state)
 	}
 }
 
+/* Of this thread alone. */
+static void set_capability(unsigned int number, bool on)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	uint32_t bit = 1U << number % 32;
+
+	assert_int_equal(syscall(SYS_capget, &head, data), 0);
+	data[number / 32].effective &= ~bit;
+	data[number / 32].effective |= on ? bit : 0;
+	assert_int_equal(syscall(SYS_capset, &head, data), 0);
+}
+
+/* The object is made, then its id cannot be written. */
+static void test_make_without_id_is_taken_back(void **state)
+{
+	struct place *p = place_of(state);
+
+	for (size_t i = 0; i < TYPES; i++) {
+		struct store_node node = types[i];
+		node.id = 1;
+		set_capability(CAP_SYS_ADMIN, false);
+		int r = p->ops->make(p->store, &p->root, "n", &node, NULL);
+		set_capability(CAP_SYS_ADMIN, true);
+		assert_int_equal(r, -EPERM);
+		assert_int_equal(p->ops->lookup(p->store, &p->root, "n", NULL, NULL, NULL),
+				 -ENOENT);
+	}
+}
+
 static void test_names(void **state)
 {
 	struct place *p = place_of(state);
@@ -319,7 +257,7 @@ static void test_names(void **state)
 
 	memset(name, 'n', sizeof(name));
 	name[255] = '\0';
-	struct store_handle h = make_one(p, name, S_IFREG | 0600);
+	struct store_handle h = place_make(p, &p->root, name, S_IFREG | 0600);
 	assert_int_equal(p->ops->lookup(p->store, &p->root, name, &id, NULL, NULL), 0);
 	assert_true(id == p->next_id);
 	assert_int_equal(p->ops->link(p->store, &h, &p->root, "short"), 0);
@@ -344,9 +282,9 @@ static void test_names(void **state)
 static void test_handles_survive_renames(void **state)
 {
 	struct place *p = place_of(state);
-	struct store_handle a = make_one(p, "a", S_IFDIR | 0700);
-	struct store_handle b = make_one(p, "b", S_IFDIR | 0700);
-	struct store_handle f = make_in(p, &a, "f", S_IFREG | 0600);
+	struct store_handle a = place_make(p, &p->root, "a", S_IFDIR | 0700);
+	struct store_handle b = place_make(p, &p->root, "b", S_IFDIR | 0700);
+	struct store_handle f = place_make(p, &a, "f", S_IFREG | 0600);
 	char text[8] = "";
 
 	assert_int_equal(p->ops->rename(p->store, &a, "f", &b, "g", 0), 0);
@@ -355,7 +293,7 @@ static void test_handles_survive_renames(void **state)
 	assert_int_equal(p->ops->write(p->store, &f, -1, "moved", 5, 0), 0);
 	assert_int_equal(p->ops->read(p->store, &f, -1, text, sizeof(text), 0), 5);
 	assert_string_equal(text, "moved");
-	(void)make_in(p, &b, "new", S_IFREG | 0600);
+	(void)place_make(p, &b, "new", S_IFREG | 0600);
 	char path[300];
 	(void)snprintf(path, sizeof(path), "%s/a/c/new", p->path);
 	assert_int_equal(access(path, F_OK), 0);
@@ -364,7 +302,7 @@ static void test_handles_survive_renames(void **state)
 static void test_unlinked_but_open(void **state)
 {
 	struct place *p = place_of(state);
-	struct store_handle f = make_one(p, "f", S_IFREG | 0600);
+	struct store_handle f = place_make(p, &p->root, "f", S_IFREG | 0600);
 	struct stat st;
 	int fd = -1;
 	char text[4];
@@ -384,15 +322,15 @@ static void test_unlinked_but_open(void **state)
 static void test_removed_directories_are_gone(void **state)
 {
 	struct place *p = place_of(state);
-	struct store_handle a = make_one(p, "a", S_IFDIR | 0700);
-	struct store_handle b = make_one(p, "b", S_IFDIR | 0700);
+	struct store_handle a = place_make(p, &p->root, "a", S_IFDIR | 0700);
+	struct store_handle b = place_make(p, &p->root, "b", S_IFDIR | 0700);
 	struct store_node node = {.id = 9, .mode = S_IFREG | 0600};
 	struct stat st;
 
 	assert_int_equal(p->ops->rename(p->store, &p->root, "a", &p->root, "b", 0), 0);
 	assert_int_equal(p->ops->stat(p->store, &b, -1, &st), -ESTALE);
 	assert_int_equal(p->ops->make(p->store, &b, "f", &node, NULL), -ESTALE);
-	(void)make_in(p, &a, "f", S_IFREG | 0600);
+	(void)place_make(p, &a, "f", S_IFREG | 0600);
 	assert_int_equal(p->ops->unlink(p->store, &p->root, "b", true), -ENOTEMPTY);
 	assert_int_equal(p->ops->unlink(p->store, &p->root, "b", false), -EISDIR);
 	assert_int_equal(p->ops->unlink(p->store, &a, "f", true), -ENOTDIR);
@@ -405,7 +343,7 @@ static void test_removed_directories_are_gone(void **state)
 static void test_links(void **state)
 {
 	struct place *p = place_of(state);
-	struct store_handle d = make_one(p, "d", S_IFDIR | 0700);
+	struct store_handle d = place_make(p, &p->root, "d", S_IFDIR | 0700);
 	struct stat st;
 
 	for (size_t i = 0; i < TYPES; i++) {
@@ -420,7 +358,7 @@ static void test_links(void **state)
 		assert_int_equal(p->ops->stat(p->store, &h, -1, &st), 0);
 		if (expected == 0) {
 			assert_int_equal(st.st_nlink, 2);
-			(void)make_one(p, "else", S_IFREG | 0600);
+			(void)place_make(p, &p->root, "else", S_IFREG | 0600);
 			assert_int_equal(p->ops->link(p->store, &h, &p->root, "else"), -EEXIST);
 			assert_int_equal(p->ops->unlink(p->store, &p->root, "else", false), 0);
 			assert_int_equal(p->ops->unlink(p->store, &d, "m", false), 0);
@@ -514,7 +452,7 @@ static void test_id_of_wrong_size(void **state)
 	uint64_t id = 0;
 	static const char *const wrong[] = {"1234567", "123456789", "\0\0\0\0\0\0\0\0"};
 	static const size_t sizes[] = {7, 9, 8};
-	struct store_handle h = make_one(p, "f", S_IFREG | 0600);
+	struct store_handle h = place_make(p, &p->root, "f", S_IFREG | 0600);
 
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(
@@ -528,8 +466,8 @@ static void test_id_of_wrong_size(void **state)
 static void test_content(void **state)
 {
 	struct place *p = place_of(state);
-	struct store_handle f = make_one(p, "f", S_IFREG | 0600);
-	struct store_handle d = make_one(p, "d", S_IFDIR | 0700);
+	struct store_handle f = place_make(p, &p->root, "f", S_IFREG | 0600);
+	struct store_handle d = place_make(p, &p->root, "d", S_IFDIR | 0700);
 	const off_t far = (off_t)3 << 30;
 	struct stat st;
 	off_t start = 0;
@@ -586,9 +524,9 @@ static void test_entries(void **state)
 	char path[300];
 	uint64_t sum = 0;
 
-	(void)make_one(p, "dir", S_IFDIR | 0700);
+	(void)place_make(p, &p->root, "dir", S_IFDIR | 0700);
 	sum += p->next_id;
-	struct store_handle f = make_one(p, "f", S_IFREG | 0700);
+	struct store_handle f = place_make(p, &p->root, "f", S_IFREG | 0700);
 	sum += p->next_id;
 	(void)snprintf(path, sizeof(path), "%s/foreign", p->path);
 	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
@@ -598,156 +536,6 @@ static void test_entries(void **state)
 	assert_int_equal(p->ops->entries(p->store, &p->root, see, &some), 77);
 	assert_int_equal(some.count, 2);
 	assert_int_equal(p->ops->entries(p->store, &f, see, &some), -ENOTDIR);
-}
-
-/* 5,000 files in 5,000 directories with at most 300 descriptors, of which the test takes some. */
-static void test_descriptors_stay_few(void **state)
-{
-	enum { COUNT = 5000 };
-	struct place *p = place_of(state);
-	struct store_handle *dirs = calloc(COUNT, sizeof(*dirs));
-	struct store_handle *files = calloc(COUNT, sizeof(*files));
-	struct rlimit old;
-	int held[100];
-	char name[16];
-	struct stat st;
-
-	assert_non_null(dirs);
-	assert_non_null(files);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	struct rlimit few = {.rlim_cur = 300, .rlim_max = old.rlim_max};
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	for (size_t i = 0; i < COUNT; i++) {
-		(void)snprintf(name, sizeof(name), "d%zu", i);
-		dirs[i] = make_one(p, name, S_IFDIR | 0700);
-		files[i] = make_in(p, &dirs[i], "f", S_IFREG | 0600);
-	}
-	size_t most = count_fds();
-	assert_true(most <= STORE_DIR_CACHE + 20);
-	/* The cache gives way to those who need descriptors now. */
-	for (size_t i = 0; i < 100; i++)
-		assert_int_equal(p->ops->open(p->store, &files[i], O_RDONLY, &held[i]), 0);
-	for (size_t i = 0; i < COUNT; i++) {
-		assert_int_equal(p->ops->lookup(p->store, &dirs[i], "f", NULL, NULL, &st), 0);
-		assert_int_equal(p->ops->stat(p->store, &files[i], -1, &st), 0);
-	}
-	for (size_t i = 0; i < 100; i++)
-		p->ops->close(p->store, held[i]);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	free(dirs);
-	free(files);
-}
-
-enum { THREADS = 4, SHARED_DIRS = 300, ROUNDS = 3000 };
-
-struct worker {
-	struct place *place;
-	const struct store_handle *dirs;
-	unsigned int number;
-	atomic_bool stop;
-	int failure;
-};
-
-/* More directories than the cache holds, each used by all: a descriptor closed under another
- * thread's hands gives EBADF or another directory's names. */
-static void *work(void *arg)
-{
-	struct worker *w = arg;
-	struct store *store = w->place->store;
-	const struct store_ops *ops = w->place->ops;
-	unsigned int random = w->number * 7919 + 1;
-	char name[16];
-
-	(void)snprintf(name, sizeof(name), "w%u", w->number);
-	for (int i = 0; i < ROUNDS && w->failure == 0; i++) {
-		random = random * 1103515245 + 12345;
-		size_t d = random / 65536 % SHARED_DIRS;
-		struct store_node node = {.id = d + 1, .mode = S_IFDIR | 0700};
-		uint64_t id = 0;
-		int r = ops->make(store, &w->dirs[d], name, &node, NULL);
-		if (r == 0)
-			r = ops->lookup(store, &w->dirs[d], name, &id, NULL, NULL);
-		if (r == 0 && id != d + 1)
-			r = MA_ECORRUPT;
-		if (r == 0)
-			r = ops->unlink(store, &w->dirs[d], name, true);
-		w->failure = r;
-	}
-	return NULL;
-}
-
-static void test_threads(void **state)
-{
-	struct place *p = place_of(state);
-	struct store_handle dirs[SHARED_DIRS];
-	struct worker workers[THREADS];
-	pthread_t threads[THREADS];
-	char name[16];
-
-	for (unsigned int i = 0; i < SHARED_DIRS; i++) {
-		(void)snprintf(name, sizeof(name), "d%u", i);
-		dirs[i] = make_one(p, name, S_IFDIR | 0700);
-	}
-	for (unsigned int i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){.place = p, .dirs = dirs, .number = i};
-		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
-	}
-	for (unsigned int i = 0; i < THREADS; i++) {
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
-		assert_int_equal(workers[i].failure, 0);
-	}
-	assert_true(count_fds() <= STORE_DIR_CACHE + 20);
-}
-
-enum { GIVEN = 64 };
-
-static int each_given(struct place *p, bool make, struct store_handle handles[GIVEN])
-{
-	struct store_node node = {.id = 1, .mode = S_IFREG | 0600};
-	char name[16];
-	int r = 0;
-
-	for (unsigned int i = 0; i < GIVEN && r == 0; i++) {
-		(void)snprintf(name, sizeof(name), "g%u", i);
-		r = make ? p->ops->make(p->store, &p->root, name, &node, &handles[i])
-			 : p->ops->unlink(p->store, &p->root, name, false);
-	}
-	return r;
-}
-
-static void *make_and_unlink(void *arg)
-{
-	struct worker *w = arg;
-	struct store_handle handles[GIVEN];
-
-	while (!w->stop && w->failure == 0) {
-		w->failure = each_given(w->place, true, handles);
-		if (w->failure == 0)
-			w->failure = each_given(w->place, false, handles);
-	}
-	return NULL;
-}
-
-/* A file system gives the numbers of removed objects to new ones. Meanwhile an old handle finds
- * nothing; ext4 says that it has no memory if it meets the new one half made. */
-static void test_gone_while_number_is_given_again(void **state)
-{
-	struct place *p = place_of(state);
-	struct worker w = {.place = p};
-	struct store_handle gone[GIVEN];
-	pthread_t thread;
-	struct stat st;
-
-	assert_int_equal(each_given(p, true, gone), 0);
-	assert_int_equal(each_given(p, false, gone), 0);
-	assert_int_equal(pthread_create(&thread, NULL, make_and_unlink, &w), 0);
-	int r = -ESTALE;
-	for (int i = 0; i < 400000 && r == -ESTALE; i++)
-		r = p->ops->stat(p->store, &gone[i % GIVEN], -1, &st);
-	w.stop = true;
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_int_equal(r, -ESTALE);
-	assert_int_equal(w.failure, 0);
 }
 
 static void test_refused_places(void **state)
@@ -761,7 +549,7 @@ static void test_refused_places(void **state)
 	assert_int_equal(store_dir_open(path, &store, error, sizeof(error)), -ENOENT);
 	assert_non_null(strstr(error, path));
 	assert_non_null(strstr(error, "No such file"));
-	(void)make_one(p, "file", S_IFREG | 0600);
+	(void)place_make(p, &p->root, "file", S_IFREG | 0600);
 	(void)snprintf(path, sizeof(path), "%s/file", p->path);
 	assert_int_equal(store_dir_open(path, &store, error, sizeof(error)), -ENOTDIR);
 	assert_true(store_dir_open("/proc/self", &store, error, sizeof(error)) < 0);
@@ -769,7 +557,7 @@ static void test_refused_places(void **state)
 	assert_null(store);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, place_set_up, place_tear_down)
 
 int main(void)
 {
@@ -779,6 +567,7 @@ int main(void)
 		CASE(test_takes_over_leftovers),
 		CASE(test_leaves_foreign_alone),
 		CASE(test_failed_make_leaves_nothing),
+		CASE(test_make_without_id_is_taken_back),
 		CASE(test_names),
 		CASE(test_handles_survive_renames),
 		CASE(test_unlinked_but_open),
@@ -788,9 +577,6 @@ int main(void)
 		CASE(test_id_of_wrong_size),
 		CASE(test_content),
 		CASE(test_entries),
-		CASE(test_descriptors_stay_few),
-		CASE(test_threads),
-		CASE(test_gone_while_number_is_given_again),
 		CASE(test_refused_places),
 	};
 
