@@ -42,6 +42,7 @@ struct worker;
 struct pending;
 struct catchup_in;
 struct fetches;
+struct serving;
 
 struct pair_list {
 	struct {
@@ -97,6 +98,7 @@ struct pool {
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
 	bool merging;            /* ... and is being merged: the state is of no position */
+	struct serving *serving; /* contents that peers fetch from here; worker thread */
 	struct fetches *fetches; /* contents that are missing; has a lock of its own */
 	uint16_t stuck_slot; /* whose batch cannot be applied; worker thread */
 	char problem[256]; /* why the pool stopped taking changes; empty: it works */

@@ -92,7 +92,8 @@ static int same_bytes(struct pool *p, const struct store_handle *a, const struct
 		return r;
 	for (off_t at = 0; at < sa.st_size;) {
 		ssize_t n = p->store->ops->read(p->store, a, -1, x, COMPARE_CHUNK, at);
-		ssize_t m = p->store->ops->read(p->store, b, -1, x + COMPARE_CHUNK, COMPARE_CHUNK, at);
+		ssize_t m =
+			p->store->ops->read(p->store, b, -1, x + COMPARE_CHUNK, COMPARE_CHUNK, at);
 		if (n < 0 || m < 0)
 			return n < 0 ? (int)n : (int)m;
 		if (n != m || n == 0 || memcmp(x, x + COMPARE_CHUNK, (size_t)n) != 0)

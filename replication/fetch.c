@@ -12,44 +12,45 @@
 #include "core/log.h"
 #include "net/message.h"
 #include "replication/content.h"
+#include "replication/delta.h"
 #include "replication/place.h"
 #include "replication/session.h"
 
-#define ASK_AGAIN_MS 2000 /* after "I do not have it (any more)" */
-#define SERVED_MAX   64   /* contents being sent at once, over all peers */
-
-enum { DATA_MORE = 0, DATA_LAST = 1, DATA_NONE = 2 };
+#define ASK_AGAIN_MS  2000        /* after "I do not have it (any more)" */
+#define DELTA_MIN     (64u << 10) /* a smaller basis is not worth a signature */
+#define SIGNATURE_MAX (3u << 20)  /* fits one message; for a larger basis the whole is sent */
 
 /* One object with something missing, and the question that is under way for it. */
 struct missing {
 	uint64_t id;
-	stamp_t leaf;   /* asked for; 0: not asked */
-	uint16_t node;  /* whom */
-	size_t turn;    /* whom to ask next, in turn */
+	stamp_t leaf;  /* asked for; 0: not asked */
+	uint16_t node; /* whom */
+	size_t turn;   /* whom to ask next, in turn */
 	uint64_t not_before_ms;
 	bool staged;
 	struct hasher hash;
+	struct delta_job *patch; /* a delta against what is here is coming in */
+	struct pool *p;          /* for the patch's callbacks */
+	struct store_handle basis, target;
+	uint64_t written;
 	UT_hash_handle hh;
-};
-
-/* One content being sent to a peer. */
-struct served {
-	uint16_t node;
-	uint64_t id;
-	stamp_t leaf;
-	off_t offset;
-	off_t size;
-	struct hasher hash;
-	struct served *next;
 };
 
 struct fetches {
 	pthread_mutex_t lock; /* guards table and asked; the rest is the worker thread's */
 	struct missing *table;
 	size_t asked;
-	struct served *served;
-	size_t served_count;
 };
+
+void fetch_hash_piece(struct hasher *h, uint64_t offset, const void *data, size_t size)
+{
+	uint8_t at[8];
+	struct wr w = wr_init(at, sizeof(at));
+
+	wr_u64(&w, offset);
+	hasher_add(h, at, sizeof(at));
+	hasher_add(h, data, size);
+}
 
 static struct fetches *fetches_of(struct pool *p)
 {
@@ -74,14 +75,11 @@ void fetch_free(struct pool *p)
 
 	if (!f)
 		return;
-	HASH_ITER(hh, f->table, m, next) {
+	HASH_ITER(hh, f->table, m, next)
+	{
 		HASH_DEL(f->table, m);
+		delta_free(m->patch);
 		free(m);
-	}
-	while (f->served) {
-		struct served *gone = f->served;
-		f->served = gone->next;
-		free(gone);
 	}
 	(void)pthread_mutex_destroy(&f->lock);
 	free(f);
@@ -137,7 +135,7 @@ int fetch_save(struct pool *p, uint8_t **ret, size_t *ret_size)
 		return -ENOMEM;
 	struct wr w = wr_init(bytes, size);
 	HASH_ITER(hh, f->table, m, next)
-		wr_u64(&w, m->id);
+	wr_u64(&w, m->id);
 	*ret = bytes;
 	*ret_size = size;
 	return 0;
@@ -162,6 +160,8 @@ static void forget_staged(struct pool *p, struct missing *m)
 	char name[64];
 
 	staged_name(m->id, name);
+	delta_free(m->patch);
+	m->patch = NULL;
 	if (m->staged)
 		(void)p->store->ops->unlink(p->store, &p->private_dir, name, false);
 	m->staged = false;
@@ -185,7 +185,8 @@ static struct session *choose_peer(struct pool *p, struct missing *m, stamp_t le
 		struct session *s = p->sessions[(m->turn + i) % p->session_count];
 		bool up = s->state == SESSION_LIVE || s->state == SESSION_LOG ||
 			  s->state == SESSION_INDEX;
-		if (up && (vector_covers(&s->have, leaf) || slot_node(stamp_slot(leaf)) == s->node)) {
+		if (up &&
+		    (vector_covers(&s->have, leaf) || slot_node(stamp_slot(leaf)) == s->node)) {
 			m->turn += i + 1;
 			return s;
 		}
@@ -193,24 +194,81 @@ static struct session *choose_peer(struct pool *p, struct missing *m, stamp_t le
 	return NULL;
 }
 
+/* --- asking --- */
+
+struct buffer {
+	uint8_t *bytes;
+	size_t size, capacity;
+};
+
+static int buffer_write(void *arg, const void *data, size_t size)
+{
+	struct buffer *b = arg;
+
+	if (b->size + size > b->capacity)
+		return MA_ELIMIT;
+	memcpy(b->bytes + b->size, data, size);
+	b->size += size;
+	return 0;
+}
+
+static ssize_t basis_read(void *arg, void *data, size_t size, uint64_t offset)
+{
+	struct missing *m = arg;
+
+	return m->p->store->ops->read(m->p->store, &m->basis, -1, data, size, (off_t)offset);
+}
+
+/* Describes what is here of the object, so that only the difference need come. An empty signature
+ * asks for the whole. Should the basis change meanwhile, the hash of the result shows it. */
+static void describe_basis(struct pool *p, struct missing *m, struct buffer *out)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	struct delta_job *job;
+	struct stat st;
+
+	m->p = p;
+	m->basis.size = 0;
+	if (object_get(p->cache, m->id, &o.o) < 0 || !o.o->handle.size ||
+	    p->store->ops->stat(p->store, &o.o->handle, -1, &st) < 0 || st.st_size < DELTA_MIN)
+		return;
+	m->basis = o.o->handle;
+	int r = delta_signature_begin((uint64_t)st.st_size, buffer_write, out, &job);
+	if (r == 0) {
+		r = delta_run(job, basis_read, m, (uint64_t)st.st_size);
+		delta_free(job);
+	}
+	if (r < 0) {
+		out->size = 0;
+		m->basis.size = 0;
+	}
+}
+
 static bool ask(struct pool *p, struct missing *m, stamp_t leaf)
 {
 	struct fetches *f = fetches_of(p);
+	AUTO_FREE uint8_t *signature = malloc(SIGNATURE_MAX);
+	struct buffer out = {.bytes = signature, .capacity = SIGNATURE_MAX};
 	uint8_t body[16];
 	struct wr w = wr_init(body, sizeof(body));
+
+	if (!signature)
+		return false;
+	describe_basis(p, m, &out);
 	AUTO_LOCK(sessions, &p->session_lock);
 	struct session *s = choose_peer(p, m, leaf);
-
 	if (!s)
 		return false;
 	wr_u64(&w, m->id);
 	wr_u64(&w, leaf);
-	struct net_part part = {.data = body, .size = sizeof(body)};
-	if (session_send(p, s, NET_CONTROL, MESSAGE_FETCH, &part, 1) < 0)
+	struct net_part parts[2] = {{.data = body, .size = sizeof(body)},
+				    {.data = out.bytes, .size = out.size}};
+	if (session_send(p, s, NET_CONTROL, MESSAGE_FETCH, parts, 2) < 0)
 		return false;
 	AUTO_LOCK(held, &f->lock);
 	m->leaf = leaf;
 	m->node = s->node;
+	m->written = 0;
 	f->asked++;
 	hasher_init(&m->hash);
 	return true;
@@ -265,152 +323,14 @@ void fetch_peer_gone(struct pool *p, uint16_t node)
 	struct fetches *f = fetches_of(p);
 	struct missing *m, *next;
 
-	HASH_ITER(hh, f->table, m, next) {
+	HASH_ITER(hh, f->table, m, next)
+	{
 		if (m->leaf && m->node == node) {
 			forget_staged(p, m);
 			question_over(f, m, 0);
 		}
 	}
-	for (struct served **at = &f->served; *at;) {
-		struct served *s = *at;
-		if (s->node == node) {
-			*at = s->next;
-			f->served_count--;
-			free(s);
-		} else {
-			at = &s->next;
-		}
-	}
-}
-
-/* --- the side that has it --- */
-
-static int send_data(struct pool *p, const struct served *s, uint8_t status, const void *data,
-		     size_t size, const struct stat *st, const uint8_t hash[HASH_SIZE])
-{
-	uint8_t head[128];
-	struct wr w = wr_init(head, sizeof(head));
-	AUTO_LOCK(held, &p->session_lock);
-	struct session *session = session_find(p, s->node);
-
-	wr_u64(&w, s->id);
-	wr_u64(&w, s->leaf);
-	wr_u8(&w, status);
-	wr_u64(&w, (uint64_t)s->offset);
-	wr_u64(&w, st ? (uint64_t)st->st_size : 0);
-	wr_u64(&w, st ? (uint64_t)(st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec) : 0);
-	if (hash)
-		wr_bytes(&w, hash, HASH_SIZE);
-	struct net_part parts[2] = {{.data = head, .size = wr_used(&w)},
-				    {.data = data, .size = size}};
-	if (!session || session->state == SESSION_DOWN)
-		return -ENOTCONN;
-	return session_send(p, session, NET_CATCHUP, MESSAGE_FETCH_DATA, parts, 2);
-}
-
-/* Hashes where bytes stand and what they are; holes count by not being there. */
-static void hash_piece(struct hasher *h, uint64_t offset, const void *data, size_t size)
-{
-	uint8_t at[8];
-	struct wr w = wr_init(at, sizeof(at));
-
-	wr_u64(&w, offset);
-	hasher_add(h, at, sizeof(at));
-	hasher_add(h, data, size);
-}
-
-/* One message of a content. 1: more to come, 0: that was the last, or it cannot be had. */
-static int serve_piece(struct pool *p, struct served *s, uint8_t *buffer)
-{
-	AUTO_REF struct object_ref o = {.cache = p->cache};
-	AUTO_REF struct object_ref source = {.cache = p->cache};
-	AUTO_LOCKS struct locks_held held = {0};
-	uint8_t digest[HASH_SIZE];
-	struct stat st;
-	off_t start, end;
-
-	int r = object_get(p->cache, s->id, &o.o);
-	if (r == 0) {
-		uint64_t ids[] = {o.o->id, s->leaf};
-		locks_take(&p->locks, ids, 2, &held);
-		r = content_source(p, o.o, s->leaf, &source.o);
-	}
-	if (r == 0)
-		r = p->store->ops->stat(p->store, &source.o->handle, -1, &st);
-	if (r < 0)
-		return send_data(p, s, DATA_NONE, NULL, 0, NULL, NULL);
-	r = p->store->ops->next_data(p->store, &source.o->handle, -1, s->offset, &start, &end);
-	if (r == -ENXIO || (r == 0 && start >= st.st_size)) {
-		struct hasher copy = s->hash;
-		hasher_done(&copy, digest);
-		return send_data(p, s, DATA_LAST, NULL, 0, &st, digest);
-	}
-	size_t size = end - start > FETCH_CHUNK ? FETCH_CHUNK : (size_t)(end - start);
-	ssize_t n = r < 0 ? r : p->store->ops->read(p->store, &source.o->handle, -1, buffer, size, start);
-	if (n < 0)
-		return send_data(p, s, DATA_NONE, NULL, 0, NULL, NULL);
-	struct served next = *s;
-	next.offset = start;
-	r = send_data(p, &next, DATA_MORE, buffer, (size_t)n, &st, NULL);
-	if (r < 0)
-		return r;
-	hash_piece(&s->hash, (uint64_t)start, buffer, (size_t)n);
-	s->offset = start + n;
-	return 1;
-}
-
-void fetch_writable(struct pool *p, uint16_t node)
-{
-	struct fetches *f = fetches_of(p);
-	AUTO_FREE uint8_t *buffer = f->served ? malloc(FETCH_CHUNK) : NULL;
-
-	if (!buffer)
-		return;
-	for (struct served **at = &f->served; *at;) {
-		struct served *s = *at;
-		int r = 1;
-		while (s->node == node && r == 1)
-			r = serve_piece(p, s, buffer);
-		if (r == -EAGAIN)
-			return;
-		if (s->node == node) {
-			*at = s->next;
-			f->served_count--;
-			free(s);
-		} else {
-			at = &s->next;
-		}
-	}
-}
-
-int fetch_serve(struct pool *p, uint16_t node, struct rd *body)
-{
-	struct fetches *f = fetches_of(p);
-	struct served *s = aligned_alloc(64, (sizeof(*s) + 63) / 64 * 64);
-
-	if (!s)
-		return -ENOMEM;
-	memset(s, 0, sizeof(*s));
-	s->node = node;
-	s->id = rd_u64(body);
-	s->leaf = rd_u64(body);
-	hasher_init(&s->hash);
-	if (body->failed || !s->leaf) {
-		free(s);
-		return MA_ECORRUPT;
-	}
-	if (f->served_count >= SERVED_MAX) {
-		int r = send_data(p, s, DATA_NONE, NULL, 0, NULL, NULL);
-		free(s);
-		return r == -EAGAIN || r == -ENOTCONN ? 0 : r;
-	}
-	struct served **at = &f->served;
-	while (*at)
-		at = &(*at)->next;
-	*at = s;
-	f->served_count++;
-	fetch_writable(p, node);
-	return 0;
+	fetch_serve_gone(p, node);
 }
 
 /* --- the side that asked --- */
@@ -429,6 +349,47 @@ static int stage(struct pool *p, struct missing *m, uint64_t offset, const void 
 	if (r == 0 && size)
 		r = p->store->ops->write(p->store, &handle, -1, data, size, (off_t)offset);
 	return r;
+}
+
+static int patch_write(void *arg, const void *data, size_t size)
+{
+	struct missing *m = arg;
+	int r = m->p->store->ops->write(m->p->store, &m->target, -1, data, size, (off_t)m->written);
+
+	m->written += size;
+	return r;
+}
+
+/* A piece of a delta: the new content grows in the staged file. */
+static int stage_delta(struct pool *p, struct missing *m, uint64_t size, const void *data, size_t n,
+		       bool last)
+{
+	char name[64];
+	int r = 0;
+
+	if (!m->patch) {
+		if (!m->basis.size)
+			return MA_ECORRUPT; /* nobody asked for one */
+		staged_name(m->id, name);
+		r = stage(p, m, 0, NULL, 0);
+		if (r == 0)
+			r = p->store->ops->lookup(p->store, &p->private_dir, name, NULL, &m->target,
+						  NULL);
+		if (r == 0)
+			r = delta_patch_begin(size, basis_read, m, patch_write, m, &m->patch);
+	}
+	return r < 0 ? r : delta_feed(m->patch, data, n, last);
+}
+
+/* The hash of what was received, by whichever way it came. */
+static void received_hash(struct missing *m, uint8_t ret[HASH_SIZE])
+{
+	uint64_t size;
+
+	if (m->patch)
+		delta_result(m->patch, &size, ret);
+	else
+		hasher_done(&m->hash, ret);
 }
 
 static int finish(struct pool *p, struct missing *m, uint64_t size, int64_t mtime_ns)
@@ -488,28 +449,35 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 	}
 	if (!m || m->leaf != leaf || m->node != node)
 		return 0; /* an answer to a question that is over */
-	if (status == DATA_MORE) {
+	int r = 0;
+	if (status == FETCH_MORE || status == FETCH_DELTA) {
 		size_t n = rd_left(body);
 		const uint8_t *data = rd_bytes(body, n);
-		hash_piece(&m->hash, offset, data, n);
-		int r = stage(p, m, offset, data, n);
-		if (r < 0) {
-			forget_staged(p, m);
-			question_over(f, m, ASK_AGAIN_MS);
-		}
-		return 0;
-	}
-	int r = -ENODATA;
-	if (status == DATA_LAST) {
-		const uint8_t *theirs = rd_bytes(body, HASH_SIZE);
-		hasher_done(&m->hash, digest);
-		r = theirs && crypto_equal(theirs, digest, HASH_SIZE) ? 0 : MA_ECORRUPT;
+		if (status == FETCH_DELTA)
+			r = stage_delta(p, m, size, data, n, false);
+		else
+			r = stage(p, m, offset, data, n);
+		if (status == FETCH_MORE)
+			fetch_hash_piece(&m->hash, offset, data, n);
 		if (r == 0)
-			r = finish(p, m, size, mtime_ns);
-		if (r < 0)
-			log_warn("pool \"%s\": a content from node %u cannot be used: %s", p->name,
-				 node, err_text(r));
+			return 0;
 	}
+	const uint8_t *theirs = status == FETCH_LAST ? rd_bytes(body, HASH_SIZE) : NULL;
+	if (status == FETCH_NONE)
+		r = -ENODATA;
+	else if (r == 0 && m->patch)
+		r = stage_delta(p, m, size, NULL, 0, true);
+	if (r == 0) {
+		received_hash(m, digest);
+		r = theirs && crypto_equal(theirs, digest, HASH_SIZE) ? 0 : MA_ECORRUPT;
+	}
+	delta_free(m->patch);
+	m->patch = NULL;
+	if (r == 0)
+		r = finish(p, m, size, mtime_ns);
+	if (r < 0 && r != -ENODATA)
+		log_warn("pool \"%s\": a content from node %u cannot be used: %s", p->name, node,
+			 err_text(r));
 	if (r < 0)
 		forget_staged(p, m);
 	question_over(f, m, r < 0 ? ASK_AGAIN_MS : 0);

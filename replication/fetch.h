@@ -27,6 +27,18 @@ MUST_CHECK int fetch_serve(struct pool *p, uint16_t node, struct rd *body);
 MUST_CHECK int fetch_receive(struct pool *p, uint16_t node, struct rd *body);
 /* A peer's queue has room again: go on with what is being sent to it. */
 void fetch_writable(struct pool *p, uint16_t node);
+/* --- between fetch.c and fetch_serve.c --- */
+enum fetch_status {
+	FETCH_MORE = 0,  /* bytes at an offset */
+	FETCH_LAST = 1,  /* the hash of all: done */
+	FETCH_NONE = 2,  /* it cannot be had here (any more) */
+	FETCH_DELTA = 3, /* a piece of a delta against what the asker described */
+};
+/* Hashes where bytes stand and what they are; holes count by not being there. */
+void fetch_hash_piece(struct hasher *h, uint64_t offset, const void *data, size_t size);
+void fetch_serve_gone(struct pool *p, uint16_t node);
+void fetch_serve_free(struct pool *p);
+
 MUST_CHECK int fetch_save(struct pool *p, uint8_t **ret, size_t *ret_size);
 MUST_CHECK int fetch_load(struct pool *p, const void *data, size_t size);
 void fetch_free(struct pool *p);

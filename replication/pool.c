@@ -128,6 +128,7 @@ void pool_free(struct pool *p)
 	receive_free(p);
 	catchup_in_free(p);
 	object_cache_free(p->cache);
+	fetch_serve_free(p);
 	fetch_free(p);
 	index_close(p->ix);
 	journal_close(p->journal);

@@ -94,7 +94,7 @@ static int remove_journal(const char *dir)
 
 static int remove_state(const char *dir)
 {
-	static const char *const names[] = {"index.db",   "index.db-wal", "index.db-shm",
+	static const char *const names[] = {"index.db",   "index.db-wal",   "index.db-shm",
 					    "staging.db", "staging.db-wal", "staging.db-shm",
 					    "running"};
 	int r = remove_journal(dir);
@@ -183,10 +183,11 @@ int pool_store_check(const struct pool_file *file, char *error, size_t size)
 	int r = path ? file_read(path, 64, &data, &length) : -ENOMEM;
 
 	if (r < 0) {
-		(void)snprintf(error, size,
-			       "the backing directory %s of pool \"%s\" is empty or not mounted (no %s): "
-			       "%s. Nothing is taken for deleted; mount it and start again",
-			       file->backing, file->name, path ? path : "store mark", err_text(r));
+		(void)snprintf(
+			error, size,
+			"the backing directory %s of pool \"%s\" is empty or not mounted (no %s): "
+			"%s. Nothing is taken for deleted; mount it and start again",
+			file->backing, file->name, path ? path : "store mark", err_text(r));
 		return MA_ESTORE;
 	}
 	struct rd rd = rd_init(data, length);
@@ -194,9 +195,10 @@ int pool_store_check(const struct pool_file *file, char *error, size_t size)
 	const uint8_t *store = rd_bytes(&rd, sizeof(file->store));
 	if (id == file->id && store && memcmp(store, file->store, sizeof(file->store)) == 0)
 		return 0;
-	(void)snprintf(error, size,
-		       "the backing directory %s belongs to another pool or another copy of \"%s\"; "
-		       "put the right one in place, or leave the pool and join again",
-		       file->backing, file->name);
+	(void)snprintf(
+		error, size,
+		"the backing directory %s belongs to another pool or another copy of \"%s\"; "
+		"put the right one in place, or leave the pool and join again",
+		file->backing, file->name);
 	return MA_ESTORE;
 }

@@ -324,8 +324,9 @@ static struct pool_entry *entry_find_name(struct pools *pools, const char *name)
 static int check_name(struct pools *pools, const char *name, char *error, size_t size)
 {
 	if (!fleet_exists(pools->fleet)) {
-		say(error, size, "this node belongs to no fleet yet; run \"multiall init\" or "
-				 "\"multiall join\" first");
+		say(error, size,
+		    "this node belongs to no fleet yet; run \"multiall init\" or "
+		    "\"multiall join\" first");
 		return MA_EUSAGE;
 	}
 	if (!name_valid(name)) {
@@ -372,8 +373,9 @@ static int prepare(struct pools *pools, struct pool_file *file, const char *adop
 	if (!dir)
 		return -ENOMEM;
 	int r = dir_make(dir, 0700);
-	if (r == 0 && adopt && snprintf(file->backing, sizeof(file->backing), "%s", adopt) >=
-				       (int)sizeof(file->backing))
+	if (r == 0 && adopt &&
+	    snprintf(file->backing, sizeof(file->backing), "%s", adopt) >=
+		    (int)sizeof(file->backing))
 		r = -ENAMETOOLONG;
 	if (r == 0 && !adopt)
 		r = make_tree(file, dir);
@@ -411,7 +413,8 @@ static int begin(struct pools *pools, struct pool_file *file, bool creates, cons
 	r = entry_open(pools, e);
 	if (r < 0)
 		say(error, size, "%s", e->problem);
-	/* Also for an empty one: owner and times of the top directory are the pool's from now on. */
+	/* Also for an empty one: owner and times of the top directory are the pool's from now on.
+	 */
 	if (r == 0 && creates) {
 		r = adopt_tree(e->pool);
 		if (r < 0)
@@ -445,8 +448,9 @@ int pools_create(struct pools *pools, const char *name, const char *adopt, struc
 	if (r < 0)
 		return r;
 	if (fleet_pool_find(pools->fleet, name, &id) == 0) {
-		say(error, size, "the fleet has a pool \"%s\"; to take part in it: multiall pool join %s",
-		    name, name);
+		say(error, size,
+		    "the fleet has a pool \"%s\"; to take part in it: multiall pool join %s", name,
+		    name);
 		return -EEXIST;
 	}
 	if (adopt && access(adopt, R_OK | W_OK | X_OK) < 0) {
@@ -455,8 +459,10 @@ int pools_create(struct pools *pools, const char *name, const char *adopt, struc
 		return r;
 	}
 	if (adopt && pool_store_marked(adopt)) {
-		say(error, size, "the directory %s belongs to a pool already (it has %s/store); leave "
-				 "that pool first: multiall pool leave NAME", adopt, POOL_RESERVED);
+		say(error, size,
+		    "the directory %s belongs to a pool already (it has %s/store); leave "
+		    "that pool first: multiall pool leave NAME",
+		    adopt, POOL_RESERVED);
 		return -EEXIST;
 	}
 	random_bytes(&file.id, sizeof(file.id));
@@ -474,8 +480,8 @@ int pools_join(struct pools *pools, const char *name, struct pool **ret, char *e
 		return r;
 	r = fleet_pool_find(pools->fleet, name, &file.id);
 	if (r < 0) {
-		say(error, size, "no member of the fleet holds a pool \"%s\" (see: multiall pool list)",
-		    name);
+		say(error, size,
+		    "no member of the fleet holds a pool \"%s\" (see: multiall pool list)", name);
 		return r;
 	}
 	(void)snprintf(file.name, sizeof(file.name), "%s", name);
@@ -562,7 +568,8 @@ void pools_message(struct pools *pools, uint16_t node, struct net_message *messa
 	struct rd r = rd_init(message->body, message->size);
 	uint64_t id = rd_u64(&r);
 
-	/* Every message about a pool begins with its id; a peer gets only pools that it belongs to. */
+	/* Every message about a pool begins with its id; a peer gets only pools that it belongs to.
+	 */
 	for (size_t i = 0; i < pools->count && !r.failed; i++) {
 		struct pool_entry *e = pools->entries[i];
 		if (e->file.id == id && e->pool && node <= FLEET_MEMBERS_MAX &&

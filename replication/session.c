@@ -211,18 +211,25 @@ void session_serve(struct pool *p, struct session *s)
 		vector_copy(&floor, &p->log_floor);
 	}
 	vector_copy(&s->sent, &s->have);
+	/* What comes to the peer from others is not ours to send, unless that changes. */
+	for (size_t i = 0; i < mine.count; i++) {
+		uint16_t slot = mine.entries[i].slot;
+		if (!send_eligible(p, s, slot) &&
+		    vector_raise(&s->sent, slot, mine.entries[i].seq) < 0)
+			log_debug("pool \"%s\": more slots than a vector holds", p->name);
+	}
 	s->unacked_count = 0;
 	s->unacked_bytes = s->unacked_ops = 0;
 	s->own_size = 0;
 	s->own_count = 0;
 	catchup_out_free(s);
-	if (vector_contains(&s->have, &floor) &&
-	    journal_start(p->journal, &s->have, &s->cursor) == 0) {
+	if (vector_contains(&s->sent, &floor) &&
+	    journal_start(p->journal, &s->sent, &s->cursor) == 0) {
 		s->state = SESSION_LOG;
 		send_pump(p, s);
 		return;
 	}
-	if (vector_contains(&s->have, &mine)) {
+	if (vector_contains(&s->sent, &mine)) {
 		s->cursor = journal_open_from(p->journal);
 		s->state = SESSION_LOG;
 		send_pump(p, s);
