@@ -286,6 +286,8 @@ static void test_more_than_granted(void **state)
 	assert_non_null(body);
 	rig_keep(s->one, true);
 	greet_as_mole(s);
+	/* What was never received is not given back. */
+	net_consumed(s->one->net, s->number, NET_LIVE, 100u << 20);
 	for (int i = 0; i < 9; i++)
 		fake_message(&s->fake, MESSAGE_BATCH, NET_LIVE, false, body, 1u << 20);
 	AUTO_FREE struct net_message *bye = fake_await(&s->fake, MESSAGE_GOODBYE);
@@ -429,6 +431,58 @@ static void test_out_of_place(void **state)
 	assert_unharmed(s);
 }
 
+/* `second` offers itself while `first` is alive and has just shown it. */
+static void refuse_duplicate(struct fake *first, struct fake *second, uint16_t number)
+{
+	struct hello hello = fake_good_hello(number);
+	struct goodbye goodbye;
+
+	hello.instance = first->instance;
+	fake_hello(second, &hello);
+	fake_message(first, MESSAGE_PING, NET_CONTROL, false, "12345678", 8);
+	AUTO_FREE struct net_message *pong = fake_await(first, MESSAGE_PONG);
+	assert_non_null(pong);
+	fake_message(second, MESSAGE_ACCEPT, NET_CONTROL, false, NULL, 0);
+	AUTO_FREE struct net_message *bye = fake_await(second, MESSAGE_GOODBYE);
+	assert_non_null(bye);
+	assert_int_equal(goodbye_decode(bye->body, bye->size, &goodbye), 0);
+	assert_int_equal(goodbye.code, GOODBYE_DUPLICATE);
+}
+
+/* Two connections of one pair: the first lives, unless the peer has begun anew. */
+static void test_duplicates(void **state)
+{
+	struct scene *s = *state;
+	struct fake second;
+
+	greet_as_mole(s);
+	fake_connect(&second, s->one->port);
+	assert_int_equal(fake_tls(&second, s->key, TLS_LINK), 0);
+	refuse_duplicate(&s->fake, &second, s->number);
+	fake_close(&second);
+	fake_connect(&second, s->one->port);
+	assert_int_equal(fake_tls(&second, s->key, TLS_LINK), 0);
+	struct hello hello = fake_good_hello(s->number);
+	hello.instance++;
+	fake_hello(&second, &hello);
+	fake_message(&second, MESSAGE_ACCEPT, NET_CONTROL, false, NULL, 0);
+	AUTO_FREE struct net_message *accept = fake_await(&second, MESSAGE_ACCEPT);
+	assert_non_null(accept);
+	assert_null(fake_await(&s->fake, MESSAGE_GOODBYE)); /* to a dead process nothing is said */
+	assert_true(rig_wait_up(s->one, s->number));
+	{
+		AUTO_LOCK(held, &s->one->lock);
+		assert_int_equal(s->one->ups[s->number], 2);
+		assert_int_equal(s->one->downs[s->number], 1);
+	}
+	/* A third, of the same process again. */
+	fake_close(&s->fake);
+	connect_as_mole(s);
+	refuse_duplicate(&second, &s->fake, s->number);
+	fake_close(&second);
+	assert_unharmed(s);
+}
+
 static void test_unknown_types(void **state)
 {
 	struct scene *s = *state;
@@ -514,6 +568,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hello, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_out_of_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forged_record, setup, teardown),
 	};

@@ -97,6 +97,7 @@ static void on_message(void *arg, uint16_t node, struct net_message *message)
 	if (rig->ups[node] != rig->downs[node] + 1)
 		fail("a message from a node that is not up", rig);
 	rig->messages++;
+	rig->of_class[message->class]++;
 	rig->bytes += message->size;
 	(void)pthread_cond_broadcast(&rig->changed);
 	if (!rig->keep) {

@@ -42,6 +42,7 @@ struct rig {
 	unsigned int fleet_changes;
 	unsigned int writables[NET_CLASSES];
 	uint64_t messages;
+	uint64_t of_class[NET_CLASSES]; /* the same, of each */
 	uint64_t bytes;
 	struct rig_got *first;
 	struct rig_got **last;
