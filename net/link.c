@@ -217,8 +217,12 @@ static void on_pong(struct link *link, const struct net_message *message)
 	/* What is not one of ours gives no time, and nothing worse. */
 	if (r.failed || then > now || now - then > 60ull * 1000000000)
 		return;
-	uint64_t us = (now - then) / 1000;
-	link->rtt_us = us ? (uint32_t)us : 1;
+	uint64_t us = (now - then) / 1000 + 1;
+	/* The shortest of late: a busy moment at either end is not the network's. */
+	if (link->rtt_us == 0 || us < link->rtt_us)
+		link->rtt_us = (uint32_t)us;
+	else
+		link->rtt_us += (uint32_t)(us - link->rtt_us) / 8;
 }
 
 static void up_tick(struct link *link, uint64_t now)

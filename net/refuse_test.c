@@ -303,6 +303,33 @@ static void test_more_than_granted(void **state)
 	assert_unharmed(s);
 }
 
+/* It takes what it is granted for, and reads nothing. */
+static void test_slow_reader(void **state)
+{
+	AUTO_FREE uint8_t *body = calloc(1, 1u << 20);
+	struct net_part part = {body, 1u << 20};
+	struct credit credit = {.bytes = {[NET_LIVE] = NET_CREDIT_BYTES}};
+	struct scene *s = *state;
+	uint8_t bytes[MESSAGE_SMALL_MAX];
+	int r;
+
+	assert_non_null(body);
+	greet_as_mole(s);
+	struct wr w = wr_init(bytes, sizeof(bytes));
+	credit_encode(&credit, &w);
+	fake_message(&s->fake, MESSAGE_CREDIT, NET_CONTROL, false, bytes, (uint32_t)wr_used(&w));
+	while ((r = net_send(s->one->net, s->number, NET_LIVE, MESSAGE_BATCH, &part, 1)) == 0)
+		;
+	assert_int_equal(r, -EAGAIN);
+	/* The others have their own queues, and the loop does not wait for anyone. */
+	assert_unharmed(s);
+	/* Nor does it answer pings: then it is dead, and what waited for it is dropped. */
+	assert_true(rig_wait_down(s->one, s->number));
+	assert_int_equal(net_send(s->one->net, s->number, NET_LIVE, MESSAGE_BATCH, &part, 1),
+			 -ENOTCONN);
+	assert_unharmed(s);
+}
+
 static void test_half_open(void **state)
 {
 	struct scene *s = *state;
@@ -564,6 +591,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_garbage_inside_tls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lengths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_than_granted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_half_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hello, setup, teardown),
