@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "replication/store_fds.h"
 #include "tests/lib/store_place.h"
 
 static size_t count_fds(void)
@@ -28,6 +30,60 @@ static size_t count_fds(void)
 		count++;
 	(void)closedir(dir);
 	return count;
+}
+
+/* Gets a directory and puts it back; whether it was the same descriptor as the last time, which a
+ * flag of it tells. */
+static bool was_kept(struct store_fds *fds, const struct store_handle *dir)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+
+	assert_int_equal(store_fds_dir(fds, dir, &at), 0);
+	bool kept = fcntl(at.fd, F_GETFL) & O_NONBLOCK;
+	assert_int_equal(fcntl(at.fd, F_SETFL, O_NONBLOCK), 0);
+	return kept;
+}
+
+static void test_cache(void **state)
+{
+	struct place *p = place_of(state);
+	int root = open(p->path, O_RDONLY | O_DIRECTORY);
+	struct store_fds *fds = NULL;
+	struct store_handle d[6];
+	struct store_fd held[4];
+	char name[16];
+
+	assert_int_equal(store_fds_new(root, false, 4, &fds), 0);
+	for (unsigned int i = 0; i < 6; i++) {
+		(void)snprintf(name, sizeof(name), "d%u", i);
+		d[i] = place_make(p, &p->root, name, S_IFDIR | 0700);
+	}
+	for (size_t i = 0; i < 4; i++)
+		assert_false(was_kept(fds, &d[i]));
+	assert_true(was_kept(fds, &d[0]));
+	assert_false(was_kept(fds, &d[4])); /* in the place of 1, the least recently used */
+	assert_int_equal(store_fds_count(fds), 4);
+	for (size_t i = 0; i < 5; i++)
+		assert_true(i == 1 || was_kept(fds, &d[i]));
+	store_fds_drop(fds, &d[0]);
+	store_fds_drop(fds, &d[1]);
+	assert_int_equal(store_fds_count(fds), 3);
+	store_fds_add(fds, &d[3], dup(root)); /* there already: closed again */
+	assert_int_equal(store_fds_count(fds), 3);
+	assert_true(was_kept(fds, &d[3]));
+	/* With all in use further ones are not kept, and those in use not closed. */
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(store_fds_dir(fds, &d[i], &held[i]), 0);
+	assert_false(was_kept(fds, &d[5]));
+	assert_false(was_kept(fds, &d[5]));
+	store_fds_drop(fds, &d[2]);
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(fcntl(held[i].fd, F_GETFL) >= 0);
+		store_fd_put(&held[i]);
+	}
+	assert_false(was_kept(fds, &d[2]));
+	store_fds_free(fds);
+	(void)close(root);
 }
 
 /* 5,000 files in 5,000 directories with at most 300 descriptors, of which the test takes some. */
@@ -185,6 +241,7 @@ static void test_gone_while_number_is_given_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(test_cache),
 		CASE(test_descriptors_stay_few),
 		CASE(test_threads),
 		CASE(test_gone_while_number_is_given_again),
