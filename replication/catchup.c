@@ -23,6 +23,7 @@
 struct catchup_out {
 	struct index *view;
 	struct vector at; /* the position of the view */
+	uint64_t begun_at; /* where the journal goes on from it */
 	size_t slot;      /* index into at.entries */
 	uint64_t after;
 	uint64_t ids[CATCHUP_PAGE];
@@ -63,7 +64,7 @@ int catchup_out_start(struct pool *p, struct session *s)
 	if (r == 0) {
 		struct rd rd = rd_init(out->position, out->position_size);
 		(void)rd_u64(&rd);
-		(void)rd_u64(&rd);
+		out->begun_at = rd_u64(&rd);
 		vector_read(&rd, &out->at);
 		r = rd.failed ? MA_ECORRUPT : 0;
 	}
@@ -264,13 +265,16 @@ void catchup_pump(struct pool *p, struct session *s)
 	struct vector at;
 	vector_copy(&at, &s->out->at);
 	catchup_out_free(s);
-	r = vector_merge(&s->sent, &at);
-	if (r == 0)
-		r = journal_start(p->journal, &at, &s->cursor);
+	r = vector_merge(&s->have, &at);
 	if (r < 0)
 		session_hold(p, s, r, "going on after the state");
 	else
-		s->state = SESSION_LOG;
+		session_serve(p, s);
+}
+
+uint64_t catchup_needed(const struct session *s, uint64_t tail)
+{
+	return s->out && s->out->begun_at < tail ? s->out->begun_at : tail;
 }
 
 void catchup_progress(struct pool *p, const struct session *s, struct pool_peer_status *ret)

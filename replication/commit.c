@@ -182,6 +182,14 @@ static int flush_take(struct pool *p, struct flush *f)
 	return r;
 }
 
+static uint64_t disk_bytes(void *arg, const struct store_handle *handle)
+{
+	struct pool *p = arg;
+	struct stat st;
+
+	return p->store->ops->stat(p->store, handle, -1, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
 static int flush_write(struct pool *p, struct flush *f)
 {
 	const struct {
@@ -197,7 +205,7 @@ static int flush_write(struct pool *p, struct flush *f)
 	int r = index_begin(p->ix);
 
 	if (r == 0)
-		r = object_flush_write(p->cache, f->objects);
+		r = object_flush_write(p->cache, f->objects, disk_bytes, p);
 	for (size_t i = 0; r == 0 && i < sizeof(values) / sizeof(values[0]); i++)
 		r = index_value_put(p->ix, values[i].name, values[i].data, values[i].size);
 	return r == 0 ? index_commit(p->ix) : r;

@@ -274,6 +274,7 @@ int object_encode(const struct object *o, uint8_t **ret, size_t *ret_size)
 	wr_u64(&w, (uint64_t)o->attrs.mtime_ns);
 	wr_blob16(&w, o->attrs.target, o->attrs.target ? strlen(o->attrs.target) : 0);
 	encode_arrays(&w, o);
+	wr_u64(&w, o->bytes); /* the last field: the flush puts it in late */
 	if (w.failed)
 		return MA_ELIMIT;
 	*ret_size = wr_used(&w);
@@ -325,6 +326,7 @@ static int decode_rest(struct rd *r, struct object *o)
 		if (code < 0)
 			return code;
 	}
+	o->bytes = rd_u64(r);
 	return r->failed || rd_left(r) ? MA_ECORRUPT : 0;
 }
 

@@ -55,6 +55,7 @@ struct object {
 	bool obsolete;       /* the bytes here are of no content that counts: the leaves do */
 	uint64_t alias_of;   /* directory: it is one with that other, smaller id; 0: no */
 	uint64_t branch_of;  /* the file that holds a losing content of that object; 0: no */
+	uint64_t bytes;      /* used on disk, as of the last flush; here only */
 	stamp_t content;     /* what the bytes in the backing file are */
 	stamp_t owner;       /* head of mode, uid, gid */
 	stamp_t times;       /* head of mtime */
@@ -143,7 +144,9 @@ void object_hash(const struct object *o, uint8_t ret[STATE_HASH_SIZE]);
  * them, counts them into the buckets. Second half: writes them between begin and commit.  */
 struct object_flush;
 MUST_CHECK int object_flush_take(struct object_cache *c, struct object_flush **ret);
-MUST_CHECK int object_flush_write(struct object_cache *c, struct object_flush *f);
+typedef uint64_t object_bytes_fn(void *arg, const struct store_handle *handle);
+MUST_CHECK int object_flush_write(struct object_cache *c, struct object_flush *f,
+				  object_bytes_fn *bytes, void *arg);
 void object_flush_done(struct object_cache *c, struct object_flush *f);
 size_t object_flush_count(const struct object_flush *f);
 
@@ -154,6 +157,7 @@ void object_state_hash(struct object_cache *c, uint8_t ret[STATE_HASH_SIZE]);
 #define OBJECT_SUMMARY_SIZE (STATE_BUCKETS * STATE_HASH_SIZE + 24)
 void object_summary(struct object_cache *c, uint8_t ret[OBJECT_SUMMARY_SIZE]);
 void object_summary_set(struct object_cache *c, const uint8_t summary[OBJECT_SUMMARY_SIZE]);
-void object_counts(struct object_cache *c, uint64_t *ret_files, uint64_t *ret_conflicts);
+void object_counts(struct object_cache *c, uint64_t *ret_files, uint64_t *ret_conflicts,
+		   uint64_t *ret_bytes);
 
 #endif

@@ -29,6 +29,7 @@ struct object_cache {
 	uint8_t buckets[STATE_BUCKETS][STATE_HASH_SIZE];
 	uint64_t files;
 	uint64_t conflicts;
+	uint64_t bytes;
 };
 
 struct object_flush {
@@ -41,6 +42,7 @@ struct object_flush {
 		stamp_t *stamps;
 		size_t stamp_count;
 		bool gone;
+		bool live; /* a regular file that is in the backing directory */
 	} rows[];
 };
 
@@ -349,6 +351,7 @@ static int take_row(struct object_cache *c, struct object_flush *f, struct objec
 		return r;
 	f->rows[i].object = o;
 	f->rows[i].gone = o->gone;
+	f->rows[i].live = S_ISREG(o->type) && !o->dead && o->handle.size;
 	f->rows[i].handle = o->handle;
 	f->count++;
 	count_hash(c, o);
@@ -374,6 +377,20 @@ int object_flush_take(struct object_cache *c, struct object_flush **ret)
 	}
 	*ret = f;
 	return r;
+}
+
+/* What the object uses on disk: known only here, where asking for it holds nobody up. */
+static void count_bytes(struct object_cache *c, struct object_flush *f, size_t i,
+			object_bytes_fn *bytes, void *arg)
+{
+	struct object *o = f->rows[i].object;
+	uint64_t now = f->rows[i].live ? bytes(arg, &f->rows[i].handle) : 0;
+	struct wr w = wr_init(f->rows[i].state + f->rows[i].size - 8, 8);
+
+	wr_u64(&w, now);
+	AUTO_LOCK(held, &c->lock);
+	c->bytes += now - o->bytes;
+	o->bytes = now;
 }
 
 static int write_row(struct object_cache *c, struct object_flush *f, size_t i)
@@ -406,12 +423,15 @@ static int write_row(struct object_cache *c, struct object_flush *f, size_t i)
 	return r;
 }
 
-int object_flush_write(struct object_cache *c, struct object_flush *f)
+int object_flush_write(struct object_cache *c, struct object_flush *f, object_bytes_fn *bytes,
+		       void *arg)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < f->count; i++)
+	for (size_t i = 0; r == 0 && i < f->count; i++) {
+		count_bytes(c, f, i, bytes, arg);
 		r = write_row(c, f, i);
+	}
 	return r;
 }
 
@@ -463,7 +483,7 @@ void object_summary(struct object_cache *c, uint8_t ret[OBJECT_SUMMARY_SIZE])
 	wr_bytes(&w, c->buckets, sizeof(c->buckets));
 	wr_u64(&w, c->files);
 	wr_u64(&w, c->conflicts);
-	wr_u64(&w, 0); /* room for one more count */
+	wr_u64(&w, c->bytes);
 	assert(!w.failed);
 }
 
@@ -475,12 +495,15 @@ void object_summary_set(struct object_cache *c, const uint8_t summary[OBJECT_SUM
 	rd_copy(&r, c->buckets, sizeof(c->buckets));
 	c->files = rd_u64(&r);
 	c->conflicts = rd_u64(&r);
+	c->bytes = rd_u64(&r);
 }
 
-void object_counts(struct object_cache *c, uint64_t *ret_files, uint64_t *ret_conflicts)
+void object_counts(struct object_cache *c, uint64_t *ret_files, uint64_t *ret_conflicts,
+		   uint64_t *ret_bytes)
 {
 	AUTO_LOCK(held, &c->lock);
 
 	*ret_files = c->files;
 	*ret_conflicts = c->conflicts;
+	*ret_bytes = c->bytes;
 }

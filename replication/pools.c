@@ -587,7 +587,6 @@ size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
 	for (size_t i = 0; i < pools->count && i < max; i++) {
 		struct pool_entry *e = pools->entries[i];
 		struct pool_status *s = &ret[i];
-		struct statvfs fs;
 		memset(s, 0, sizeof(*s));
 		(void)snprintf(s->name, sizeof(s->name), "%s", e->file.name);
 		(void)snprintf(s->backing, sizeof(s->backing), "%s", e->file.backing);
@@ -596,9 +595,7 @@ size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
 		s->open = e->pool != NULL;
 		if (!e->pool)
 			continue;
-		object_counts(e->pool->cache, &s->files, &s->conflicts);
-		if (pool_statfs(e->pool, &fs) == 0)
-			s->bytes = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+		object_counts(e->pool->cache, &s->files, &s->conflicts, &s->bytes);
 		s->journal_bytes = journal_bytes(e->pool->journal);
 		session_status(e->pool, s);
 		(void)snprintf(s->problem, sizeof(s->problem), "%s", e->pool->problem);

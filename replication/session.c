@@ -512,6 +512,7 @@ uint64_t session_needed(struct pool *p)
 		/* A peer that is away keeps the journal, up to its limit. */
 		if (journal_start(p->journal, &s->have, &pos) == 0 && pos < needed)
 			needed = pos;
+		needed = catchup_needed(s, needed);
 	}
 	return needed;
 }
