@@ -42,18 +42,18 @@ static inline int take_fd(int *fd)
 	return taken;
 }
 
-#define AUTO_FREE __attribute__((cleanup(auto_free_)))
+#define AUTO_FREE  __attribute__((cleanup(auto_free_)))
 #define AUTO_CLOSE __attribute__((cleanup(auto_close_)))
 
 /* Holds the mutex until the end of the scope. */
-#define AUTO_LOCK(name, mutex) \
+#define AUTO_LOCK(name, mutex)                                                                     \
 	__attribute__((cleanup(auto_unlock_), unused)) pthread_mutex_t *name = lock_(mutex)
 
-#define take_ptr(p) \
-	__extension__({ \
-		__typeof__(p) taken_ = (p); \
-		(p) = NULL; \
-		taken_; \
+#define take_ptr(p)                                                                                \
+	__extension__({                                                                            \
+		__typeof__(p) taken_ = (p);                                                        \
+		(p) = NULL;                                                                        \
+		taken_;                                                                            \
 	})
 
 #endif

@@ -71,25 +71,16 @@ static inline uint64_t rd_uint_(struct rd *r, size_t size)
 	return v;
 }
 
-static inline uint8_t rd_u8(struct rd *r)
-{
-	return (uint8_t)rd_uint_(r, 1);
-}
-
-static inline uint16_t rd_u16(struct rd *r)
-{
-	return (uint16_t)rd_uint_(r, 2);
-}
-
-static inline uint32_t rd_u32(struct rd *r)
-{
-	return (uint32_t)rd_uint_(r, 4);
-}
-
-static inline uint64_t rd_u64(struct rd *r)
-{
-	return rd_uint_(r, 8);
-}
+/* rd_u8() .. rd_u64(): the next integer; 0 after an overrun. */
+#define RD_UINT_(bits)                                                                             \
+	static inline uint##bits##_t rd_u##bits(struct rd *r)                                      \
+	{                                                                                          \
+		return (uint##bits##_t)rd_uint_(r, bits / 8);                                      \
+	}
+RD_UINT_(8)
+RD_UINT_(16)
+RD_UINT_(32)
+RD_UINT_(64)
 
 static inline void rd_copy(struct rd *r, void *to, size_t size)
 {
@@ -132,25 +123,16 @@ static inline void wr_uint_(struct wr *w, uint64_t v, size_t size)
 	wr_bytes(w, b, size);
 }
 
-static inline void wr_u8(struct wr *w, uint8_t v)
-{
-	wr_uint_(w, v, 1);
-}
-
-static inline void wr_u16(struct wr *w, uint16_t v)
-{
-	wr_uint_(w, v, 2);
-}
-
-static inline void wr_u32(struct wr *w, uint32_t v)
-{
-	wr_uint_(w, v, 4);
-}
-
-static inline void wr_u64(struct wr *w, uint64_t v)
-{
-	wr_uint_(w, v, 8);
-}
+/* wr_u8() .. wr_u64(). */
+#define WR_UINT_(bits)                                                                             \
+	static inline void wr_u##bits(struct wr *w, uint##bits##_t v)                              \
+	{                                                                                          \
+		wr_uint_(w, v, bits / 8);                                                          \
+	}
+WR_UINT_(8)
+WR_UINT_(16)
+WR_UINT_(32)
+WR_UINT_(64)
 
 /* A u16 length and that many bytes; fails above 65,535. */
 static inline void wr_blob16(struct wr *w, const void *data, size_t size)

@@ -59,10 +59,9 @@ int db_open(const char *path, const char *schema, struct db **ret, char *error, 
 
 	if (!db)
 		return -ENOMEM;
-	int r = code_of(sqlite3_open_v2(path, &db->handle,
-					SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-						SQLITE_OPEN_NOMUTEX,
-					NULL));
+	int r = code_of(sqlite3_open_v2(
+		path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+		NULL));
 	if (r == 0)
 		r = db_run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
 			       "PRAGMA temp_store=MEMORY; " CACHE_PRAGMA);
@@ -94,8 +93,8 @@ int db_prepare(struct db *db, const char *sql, struct db_stmt **ret)
 
 	if (db->count == STATEMENTS_MAX)
 		return MA_ELIMIT;
-	int r = code_of(sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s,
-					   NULL));
+	int r = code_of(
+		sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL));
 	if (r < 0)
 		return r;
 	db->statements[db->count++] = s;

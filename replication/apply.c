@@ -28,7 +28,7 @@ void watch_entry(struct pool *p, uint64_t parent, const char *name)
 		p->watch.entry(p->watch.arg, parent, name);
 }
 
-bool unlink_holds(const struct object *o, const struct link *l, const struct record_link *seen)
+bool unlink_holds(const struct object *o, const struct dentry *l, const struct record_link *seen)
 {
 	if (l->dead || stamp_after(l->stamp, seen->seen_place))
 		return false;
@@ -72,7 +72,7 @@ static int remember_attrs(struct pool *p, struct object *o)
 	return 0;
 }
 
-static bool other_links(const struct object *o, const struct link *l)
+static bool other_links(const struct object *o, const struct dentry *l)
 {
 	for (size_t i = 0; i < o->link_count; i++) {
 		if (&o->links[i] != l && !o->links[i].dead)
@@ -82,7 +82,7 @@ static bool other_links(const struct object *o, const struct link *l)
 }
 
 /* The link is dead; with it, perhaps, the object. The physical name is gone already. */
-static void bury(struct pool *p, struct object *o, struct link *l, const struct apply *ctx)
+static void bury(struct pool *p, struct object *o, struct dentry *l, const struct apply *ctx)
 {
 	if (l->conflict)
 		losers_remove(p, o->id, l->lid);
@@ -95,7 +95,7 @@ static void bury(struct pool *p, struct object *o, struct link *l, const struct 
 		watch_inode(p, o->id, true);
 }
 
-static int remove_link(struct pool *p, struct object *o, struct link *l, struct object *dir,
+static int remove_link(struct pool *p, struct object *o, struct dentry *l, struct object *dir,
 		       const struct apply *ctx)
 {
 	char shown[256];
@@ -104,7 +104,7 @@ static int remove_link(struct pool *p, struct object *o, struct link *l, struct 
 
 	if (r < 0)
 		return r;
-	link_shown(l, shown);
+	dentry_shown(l, shown);
 	(void)snprintf(name, sizeof(name), "%s", l->name);
 	if (ctx->local)
 		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
@@ -117,7 +117,7 @@ static int remove_link(struct pool *p, struct object *o, struct link *l, struct 
 	return was_plain && p->losers.count ? place_vacated(p, dir, name) : 0;
 }
 
-int apply_remove(struct pool *p, struct object *o, struct link *l, struct apply *ctx)
+int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct apply *ctx)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	int r = object_get(p->cache, l->parent, &dir.o);
@@ -126,7 +126,7 @@ int apply_remove(struct pool *p, struct object *o, struct link *l, struct apply 
 }
 
 /* A directory that a peer removed while something new came into it stays until it is empty. */
-static int remove_dir(struct pool *p, struct object *o, struct link *l, struct object *dir,
+static int remove_dir(struct pool *p, struct object *o, struct dentry *l, struct object *dir,
 		      const struct record *rec, const struct apply *ctx)
 {
 	int r = remove_link(p, o, l, dir, ctx);
@@ -166,7 +166,7 @@ static int apply_unlink(struct pool *p, const struct record *rec, struct apply *
 		r = object_get(p->cache, rec->parent, &dir.o);
 	if (r < 0)
 		return r;
-	struct link *l = object_link(o.o, rec->link.lid);
+	struct dentry *l = object_link(o.o, rec->link.lid);
 	if (!l && S_ISDIR(o.o->type) && o.o->link_count)
 		l = &o.o->links[0]; /* the directory it named was merged into this one */
 	if (!l || !unlink_holds(o.o, l, &rec->link))
@@ -207,7 +207,7 @@ static int set_made_time(struct pool *p, struct object *o, int64_t time_ns)
 }
 
 /* After a crash the object may stand there without the id that it was about to get. */
-static bool left_without_id(struct pool *p, const struct object *dir, const struct link *l,
+static bool left_without_id(struct pool *p, const struct object *dir, const struct dentry *l,
 			    mode_t type, struct store_handle *ret)
 {
 	struct stat st;
@@ -217,18 +217,17 @@ static bool left_without_id(struct pool *p, const struct object *dir, const stru
 	       (st.st_mode & S_IFMT) == type;
 }
 
-static int make_there(struct pool *p, struct object *dir, struct object *o, struct link *l,
+static int make_there(struct pool *p, struct object *dir, struct object *o, struct dentry *l,
 		      struct apply *ctx)
 {
 	struct store_handle left;
+	const struct store_handle *there = ctx->adopt;
 
 	if (ctx->redo && !ctx->adopt && !dir->dead && left_without_id(p, dir, l, o->type, &left))
-		ctx->adopt = &left;
-	if (ctx->adopt) {
-		o->handle = *ctx->adopt;
-		int r = p->store->ops->set_id(p->store, &o->handle, o->id);
-		ctx->adopt = ctx->adopt == &left ? NULL : ctx->adopt;
-		return r;
+		there = &left;
+	if (there) {
+		o->handle = *there;
+		return p->store->ops->set_id(p->store, &o->handle, o->id);
 	}
 	if (!ctx->local)
 		return place_link(p, o, l, NULL);
@@ -241,7 +240,7 @@ static int apply_make(struct pool *p, const struct record *rec, struct apply *ct
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	AUTO_REF struct object_ref o = {.cache = p->cache};
-	struct link *l = NULL;
+	struct dentry *l = NULL;
 	int r = object_get(p->cache, rec->parent, &dir.o);
 
 	if (r < 0)
@@ -280,7 +279,7 @@ static int apply_link(struct pool *p, const struct record *rec, struct apply *ct
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	AUTO_REF struct object_ref o = {.cache = p->cache};
-	struct link *l;
+	struct dentry *l;
 	int r = object_get(p->cache, rec->id, &o.o);
 
 	if (r == 0)
@@ -295,7 +294,8 @@ static int apply_link(struct pool *p, const struct record *rec, struct apply *ct
 			return r;
 	}
 	bool was_dead = o.o->dead;
-	r = object_link_set(o.o, rec->stamp, rec->parent, rec->name, rec->name_size, rec->stamp, &l);
+	r = object_link_set(o.o, rec->stamp, rec->parent, rec->name, rec->name_size, rec->stamp,
+			    &l);
 	if (r < 0)
 		return r;
 	object_dirty(p->cache, o.o);

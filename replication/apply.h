@@ -35,8 +35,8 @@ MUST_CHECK int apply_rename(struct pool *p, const struct record *rec, struct app
 /* All records of a batch. */
 MUST_CHECK int apply_batch(struct pool *p, const struct batch *batch, bool redo);
 /* Pure: does an unlink that saw this much remove the link as it is now? */
-bool unlink_holds(const struct object *o, const struct link *l, const struct record_link *seen);
+bool unlink_holds(const struct object *o, const struct dentry *l, const struct record_link *seen);
 /* Takes a link away from tree and object; the record's author saw it so. Used by rename too. */
-MUST_CHECK int apply_remove(struct pool *p, struct object *o, struct link *l, struct apply *ctx);
+MUST_CHECK int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct apply *ctx);
 
 #endif

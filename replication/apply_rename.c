@@ -12,8 +12,8 @@
 
 struct rename {
 	struct object_ref o, from, to, other;
-	struct link *l;
-	struct link *ol; /* what is replaced or exchanged; NULL: nothing, or it stays */
+	struct dentry *l;
+	struct dentry *ol; /* what is replaced or exchanged; NULL: nothing, or it stays */
 	char from_shown[256];
 	char name[256];
 };
@@ -26,9 +26,9 @@ static void rename_end(struct rename *m)
 	object_ref_end(&m->other);
 }
 
-static struct link *link_of(struct object *o, uint64_t lid)
+static struct dentry *link_of(struct object *o, uint64_t lid)
 {
-	struct link *l = object_link(o, lid);
+	struct dentry *l = object_link(o, lid);
 
 	if (!l && S_ISDIR(o->type) && o->link_count)
 		l = &o->links[0]; /* a directory that was merged into this one */
@@ -55,7 +55,7 @@ static int rename_begin(struct pool *p, const struct record *rec, struct rename 
 	r = object_get(p->cache, m->l->parent, &m->from.o);
 	if (r < 0)
 		return r;
-	link_shown(m->l, m->from_shown);
+	dentry_shown(m->l, m->from_shown);
 	(void)snprintf(m->name, sizeof(m->name), "%.*s", (int)rec->name_size, rec->name);
 	if (!rec->other.lid)
 		return 0;
@@ -71,7 +71,7 @@ static int exchange_local(struct pool *p, const struct record *rec, struct renam
 	char other_shown[256];
 	char old_name[256];
 
-	link_shown(m->ol, other_shown);
+	dentry_shown(m->ol, other_shown);
 	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
 	int r = p->store->ops->rename(p->store, &m->from.o->handle, m->from_shown, &m->to.o->handle,
 				      other_shown, RENAME_EXCHANGE);
@@ -89,13 +89,13 @@ static int exchange_local(struct pool *p, const struct record *rec, struct renam
 }
 
 /* The link's name in the tree goes into the private directory, out of everybody's way. */
-static int set_aside(struct pool *p, struct object *o, struct link *l, char ret[256])
+static int set_aside(struct pool *p, struct object *o, struct dentry *l, char ret[256])
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	char shown[256];
 	int r = object_get(p->cache, l->parent, &dir.o);
 
-	link_shown(l, shown);
+	dentry_shown(l, shown);
 	(void)snprintf(ret, 256, "move-%016llx", (unsigned long long)o->id);
 	if (r == 0)
 		r = p->store->ops->rename(p->store, &dir.o->handle, shown, &p->private_dir, ret, 0);

@@ -11,9 +11,9 @@
 #include "core/crypto.h"
 #include "replication/record.h"
 
-#define BATCH_SIZE_MAX    (3u << 20) /* encoded; less than a message may have */
+#define BATCH_SIZE_MAX     (3u << 20) /* encoded; less than a message may have */
 #define BATCH_RECORDS_SEAL (1u << 20) /* a batch is closed when its records reach this */
-#define BATCH_HEAD_MAX    (8 + 2 + 3 * 8 + 4 + VECTOR_WIRE_MAX + HASH_SIZE + SIGNATURE_SIZE)
+#define BATCH_HEAD_MAX     (8 + 2 + 3 * 8 + 4 + VECTOR_WIRE_MAX + HASH_SIZE + SIGNATURE_SIZE)
 
 struct batch {
 	uint64_t pool;

@@ -14,17 +14,17 @@
 #include "replication/commit.h"
 #include "replication/place.h"
 
-#define ITEM_MAX       (3u << 20)
-#define MERGE_STRETCH  256 /* items between two chances for a flush */
-#define MERGE_DEPTH    4096
+#define ITEM_MAX      (3u << 20)
+#define MERGE_STRETCH 256 /* items between two chances for a flush */
+#define MERGE_DEPTH   4096
 
 /* --- sending --- */
 
 struct catchup_out {
 	struct index *view;
-	struct vector at; /* the position of the view */
+	struct vector at;  /* the position of the view */
 	uint64_t begun_at; /* where the journal goes on from it */
-	size_t slot;      /* index into at.entries */
+	size_t slot;       /* index into at.entries */
 	uint64_t after;
 	uint64_t ids[CATCHUP_PAGE];
 	stamp_t stamps[CATCHUP_PAGE];
@@ -113,7 +113,8 @@ static void fill_attrs(struct object *row, const struct object *now, const struc
 	row->attrs.gid = st->st_gid;
 	row->attrs.rdev = st->st_rdev;
 	if (!S_ISDIR(row->type))
-		row->attrs.mtime_ns = st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
+		row->attrs.mtime_ns =
+			st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
 }
 
 static int fill_target(struct pool *p, struct object *row, const struct store_handle *handle)

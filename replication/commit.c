@@ -187,7 +187,8 @@ static uint64_t disk_bytes(void *arg, const struct store_handle *handle)
 	struct pool *p = arg;
 	struct stat st;
 
-	return p->store->ops->stat(p->store, handle, -1, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+	return p->store->ops->stat(p->store, handle, -1, &st) < 0 ? 0
+								  : (uint64_t)st.st_blocks * 512;
 }
 
 static int flush_write(struct pool *p, struct flush *f)

@@ -121,7 +121,7 @@ int content_follow(struct pool *p, struct object *o)
 		if (!o->leaves[i].have || !branch_place(o, o->leaves[i].stamp, &parent, name) ||
 		    object_get_raw(p->cache, o->leaves[i].stamp, &b.o) < 0 || !b.o->link_count)
 			continue;
-		struct link *l = &b.o->links[0];
+		struct dentry *l = &b.o->links[0];
 		int r = object_get(p->cache, l->parent, &from.o);
 		if (r == 0)
 			r = object_get(p->cache, parent, &to.o);
@@ -136,7 +136,8 @@ int content_follow(struct pool *p, struct object *o)
 		if (r == 0)
 			r = place_settle(p, to.o);
 		if (r == 0)
-			r = object_link_set(b.o, l->lid, parent, name, strlen(name), l->stamp, NULL);
+			r = object_link_set(b.o, l->lid, parent, name, strlen(name), l->stamp,
+					    NULL);
 		if (r < 0)
 			return r;
 		object_dirty(p->cache, b.o);

@@ -15,7 +15,7 @@
 #include "net/net.h"
 #include "replication/journal.h"
 #include "replication/locks.h"
-#include "replication/object.h"
+#include "replication/object_state.h"
 #include "replication/pool.h"
 #include "replication/pools.h"
 
@@ -47,7 +47,7 @@ struct serving;
 struct pair_list {
 	struct {
 		uint64_t a, b;
-	} *pairs;
+	} * pairs;
 	size_t count;
 };
 
@@ -71,17 +71,18 @@ struct pool {
 
 	pthread_mutex_t position_lock; /* guards the next ones up to slot */
 	struct position position;
-	struct vector begun; /* the position, and what is being applied: what own records may rest on */
-	struct vector log_floor; /* the journal lacks batches below: they came as state */
-	bool flushed_whole; /* nothing was open at the last flush */
+	struct vector
+		begun; /* the position, and what is being applied: what own records may rest on */
+	struct vector log_floor;      /* the journal lacks batches below: they came as state */
+	bool flushed_whole;           /* nothing was open at the last flush */
 	struct vector flushed_vector; /* state hash and vector of the last flush belong together */
 	uint8_t flushed_hash[STATE_HASH_SIZE];
 	uint64_t flushed_pos;
 	uint16_t slot;
 
-	pthread_mutex_t seal_lock; /* one batch is being closed */
+	pthread_mutex_t seal_lock;  /* one batch is being closed */
 	pthread_mutex_t flush_lock; /* one flush is under way */
-	pthread_mutex_t sync_lock; /* guards syncing */
+	pthread_mutex_t sync_lock;  /* guards syncing */
 	pthread_cond_t sync_done;
 	bool syncing;
 
@@ -94,14 +95,14 @@ struct pool {
 	struct pair_list losers;
 	struct pair_list merges;
 
-	struct worker *worker; /* threads and queue; NULL in the simulator */
+	struct worker *worker;   /* threads and queue; NULL in the simulator */
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
 	bool merging;            /* ... and is being merged: the state is of no position */
 	struct serving *serving; /* contents that peers fetch from here; worker thread */
 	struct fetches *fetches; /* contents that are missing; has a lock of its own */
-	uint16_t stuck_slot; /* whose batch cannot be applied; worker thread */
-	char problem[256]; /* why the pool stopped taking changes; empty: it works */
+	uint16_t stuck_slot;     /* whose batch cannot be applied; worker thread */
+	char problem[256];       /* why the pool stopped taking changes; empty: it works */
 };
 
 static inline void pool_enter(struct pool *p)
@@ -142,21 +143,5 @@ void watch_entry(struct pool *p, uint64_t parent, const char *name);
 void worker_wake(struct pool *p);
 /* Own changes go under the next slot of this node from now on; stored. MA_ELIMIT: none is left. */
 MUST_CHECK int pool_next_incarnation(struct pool *p);
-
-/* --- commit.c: batches, durability, flush --- */
-/* Closes what is open into batches and gives them to the sessions. */
-MUST_CHECK int commit_seal(struct pool *p);
-/* Waits until the journal is on disk up to `pos`. */
-MUST_CHECK int commit_sync(struct pool *p, uint64_t pos);
-/* Writes dirty objects and the position into the index, lets the journal go. */
-MUST_CHECK int commit_flush(struct pool *p);
-/* Recovers position and what was applied after the last flush. At open. */
-MUST_CHECK int commit_recover(struct pool *p);
-void position_get(struct pool *p, struct vector *ret);
-/* The batch will be applied: own batches from now on depend on it. */
-MUST_CHECK int position_begin(struct pool *p, const struct batch *batch);
-/* Chain of a slot; zero for one never seen. */
-void position_chain(struct pool *p, uint16_t slot, uint8_t ret[HASH_SIZE]);
-MUST_CHECK int position_advance(struct pool *p, const struct batch *batch);
 
 #endif

@@ -14,7 +14,7 @@
 /* One pair: what is shown, what lost, and the heads they had when they were compared. */
 struct suspect {
 	struct object_ref shown, lost;
-	struct link *link; /* the lost name; NULL: a losing content of `shown` itself */
+	struct dentry *link; /* the lost name; NULL: a losing content of `shown` itself */
 	stamp_t shown_content, lost_content;
 };
 
@@ -37,7 +37,7 @@ static bool settled(const struct object *o)
 }
 
 /* Who has the plain name that this link wants. */
-static int find_holder(struct pool *p, const struct link *l, struct object_ref *ret)
+static int find_holder(struct pool *p, const struct dentry *l, struct object_ref *ret)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	uint64_t id;
@@ -118,7 +118,7 @@ static int take_away(struct pool *p, struct suspect *s, uint64_t b)
 		rec.base = b;
 		return pool_submit(p, &rec, &ctx);
 	}
-	struct link *l = object_link(s->lost.o, b);
+	struct dentry *l = object_link(s->lost.o, b);
 	if (!l || l->dead || !l->conflict)
 		return 0;
 	rec.kind = REC_UNLINK;

@@ -10,7 +10,7 @@
 
 #include "replication/engine.h"
 
-#define FETCH_WINDOW 32          /* questions under way at once */
+#define FETCH_WINDOW 32 /* questions under way at once */
 #define FETCH_CHUNK  (256u << 10)
 
 MUST_CHECK int fetch_new(struct pool *p);

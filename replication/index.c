@@ -40,7 +40,8 @@ int index_open(const char *path, struct index **ret, char *error, size_t size)
 		{"INSERT OR REPLACE INTO change VALUES(?1,?2)", &ix->change_put},
 		{"DELETE FROM change WHERE stamp=?1", &ix->change_delete},
 		{"SELECT stamp, id FROM change WHERE stamp>?1 AND stamp<=?2 "
-		 "ORDER BY stamp LIMIT ?3", &ix->changes},
+		 "ORDER BY stamp LIMIT ?3",
+		 &ix->changes},
 		{"SELECT id FROM object WHERE id>?1 ORDER BY id LIMIT ?2", &ix->ids},
 		{"SELECT data FROM value WHERE name=?1", &ix->value_get},
 		{"INSERT OR REPLACE INTO value VALUES(?1,?2)", &ix->value_put},

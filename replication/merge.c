@@ -46,7 +46,8 @@ static bool contents_covered(const struct object *o, const struct vector *v)
 
 static bool counts(const struct object *o, stamp_t stamp)
 {
-	return (!o->obsolete && o->content == stamp) || object_leaf((struct object *)(uintptr_t)o, stamp);
+	return (!o->obsolete && o->content == stamp) ||
+	       object_leaf((struct object *)(uintptr_t)o, stamp);
 }
 
 /* Of our contents those stay that they have too or have not seen; of theirs those come that we
@@ -127,7 +128,8 @@ static int merge_xattrs(struct pool *p, struct object *mine, const struct item *
 		if (head && !stamp_after(stamp, head))
 			continue;
 		if (live && present)
-			code = p->store->ops->set_xattr(p->store, &mine->handle, name, value, size, 0);
+			code = p->store->ops->set_xattr(p->store, &mine->handle, name, value, size,
+							0);
 		else if (live)
 			code = p->store->ops->remove_xattr(p->store, &mine->handle, name);
 		if (code == -ENODATA)
@@ -138,14 +140,15 @@ static int merge_xattrs(struct pool *p, struct object *mine, const struct item *
 	return code;
 }
 
-static int move_link(struct pool *p, struct object *mine, struct link *ml, const struct link *tl)
+static int move_link(struct pool *p, struct object *mine, struct dentry *ml,
+		     const struct dentry *tl)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	struct place from = {0};
 	bool was_dead = ml->dead;
 	char old_name[256];
 
-	link_shown(ml, from.name);
+	dentry_shown(ml, from.name);
 	(void)snprintf(old_name, sizeof(old_name), "%s", ml->name);
 	bool plain = !ml->conflict;
 	int r = object_get(p->cache, ml->parent, &dir.o);
@@ -160,7 +163,7 @@ static int move_link(struct pool *p, struct object *mine, struct link *ml, const
 	}
 	if (ml->conflict)
 		losers_remove(p, mine->id, ml->lid);
-	struct link *l;
+	struct dentry *l;
 	r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name), tl->stamp, &l);
 	if (r < 0)
 		return r;
@@ -180,10 +183,10 @@ static int move_link(struct pool *p, struct object *mine, struct link *ml, const
 }
 
 static int merge_link(struct pool *p, struct object *mine, const struct item *item,
-		      const struct link *tl, const struct vector *their_v,
+		      const struct dentry *tl, const struct vector *their_v,
 		      const struct vector *my_v)
 {
-	struct link *ml = object_link(mine, tl->lid);
+	struct dentry *ml = object_link(mine, tl->lid);
 
 	if (!ml) {
 		int r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Fields of one object, their encoding and hash. The cache is in object_cache.c.
  */
-#include "replication/object.h"
+#include "replication/object_state.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -38,7 +38,7 @@ static void array_remove(void *array, size_t *count, size_t at, size_t element)
 	memmove(base + at * element, base + (at + 1) * element, (*count - at) * element);
 }
 
-struct link *object_link(struct object *o, uint64_t lid)
+struct dentry *object_link(struct object *o, uint64_t lid)
 {
 	for (size_t i = 0; i < o->link_count; i++) {
 		if (o->links[i].lid == lid)
@@ -48,9 +48,9 @@ struct link *object_link(struct object *o, uint64_t lid)
 }
 
 int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char *name,
-		    size_t name_size, stamp_t stamp, struct link **ret)
+		    size_t name_size, stamp_t stamp, struct dentry **ret)
 {
-	struct link *l = object_link(o, lid);
+	struct dentry *l = object_link(o, lid);
 	AUTO_FREE char *copy = strndup(name, name_size);
 
 	if (!copy)
@@ -61,12 +61,12 @@ int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char 
 		size_t at = 0;
 		while (at < o->link_count && o->links[at].lid < lid)
 			at++;
-		struct link *grown = array_insert(o->links, &o->link_count, at, sizeof(*l));
+		struct dentry *grown = array_insert(o->links, &o->link_count, at, sizeof(*l));
 		if (!grown)
 			return -ENOMEM;
 		o->links = grown;
 		l = &o->links[at];
-		*l = (struct link){.lid = lid};
+		*l = (struct dentry){.lid = lid};
 	}
 	free(l->name);
 	l->name = take_ptr(copy);
@@ -81,7 +81,7 @@ int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char 
 
 void object_link_remove(struct object *o, uint64_t lid)
 {
-	struct link *l = object_link(o, lid);
+	struct dentry *l = object_link(o, lid);
 
 	if (!l)
 		return;
@@ -175,8 +175,9 @@ void conflict_name(const char *name, stamp_t stamp, char ret[256])
 	const char *dot = strrchr(name, '.');
 	size_t suffix = dot && dot != name && strlen(dot) <= 16 ? strlen(dot) : 0;
 
-	int mark_size = snprintf(mark, sizeof(mark), ".conflict-%u-%llx", slot_node(stamp_slot(stamp)),
-				 (unsigned long long)stamp_seq(stamp));
+	int mark_size =
+		snprintf(mark, sizeof(mark), ".conflict-%u-%llx", slot_node(stamp_slot(stamp)),
+			 (unsigned long long)stamp_seq(stamp));
 	size_t room = 255 - (size_t)mark_size - suffix;
 	size_t stem = length - suffix;
 	if (stem > room) {
@@ -191,7 +192,7 @@ void conflict_name(const char *name, stamp_t stamp, char ret[256])
 	ret[stem + (size_t)mark_size + suffix] = '\0';
 }
 
-void link_shown(const struct link *l, char ret[256])
+void dentry_shown(const struct dentry *l, char ret[256])
 {
 	if (l->conflict) {
 		conflict_name(l->name, l->lid, ret);
@@ -229,7 +230,7 @@ static void encode_arrays(struct wr *w, const struct object *o)
 {
 	wr_u16(w, (uint16_t)o->link_count);
 	for (size_t i = 0; i < o->link_count; i++) {
-		const struct link *l = &o->links[i];
+		const struct dentry *l = &o->links[i];
 		wr_u64(w, l->lid);
 		wr_u64(w, l->parent);
 		wr_u64(w, l->stamp);
@@ -295,7 +296,7 @@ static int decode_links(struct rd *r, struct object *o)
 		const char *name = (const char *)rd_blob16(r, 255, &size);
 		if (r->failed || !size || memchr(name, 0, size) || memchr(name, '/', size))
 			return MA_ECORRUPT;
-		struct link *l;
+		struct dentry *l;
 		int code = object_link_set(o, lid, parent, name, size, stamp, &l);
 		if (code < 0)
 			return code;
@@ -408,7 +409,7 @@ void object_hash(const struct object *o, uint8_t ret[STATE_HASH_SIZE])
 	hash_u64(h, o->times);
 	hash_u64(h, o->removed);
 	for (size_t i = 0; i < o->link_count; i++) {
-		const struct link *l = &o->links[i];
+		const struct dentry *l = &o->links[i];
 		if (l->dead)
 			continue;
 		hash_u64(h, l->lid);

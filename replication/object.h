@@ -13,19 +13,19 @@
 
 #include "replication/index.h"
 
-#define OBJECT_CACHE_MAX   32768 /* clean objects kept in memory */
-#define OBJECT_LINKS_MAX   65000 /* as ext4 */
-#define OBJECT_LEAVES_MAX  256
-#define STATE_BUCKETS      256
-#define STATE_HASH_SIZE    16
+#define OBJECT_CACHE_MAX  32768 /* clean objects kept in memory */
+#define OBJECT_LINKS_MAX  65000 /* as ext4 */
+#define OBJECT_LEAVES_MAX 256
+#define STATE_BUCKETS     256
+#define STATE_HASH_SIZE   16
 
 /* One name of an object. */
-struct link {
-	uint64_t lid;     /* stamp of the record that made the name */
-	uint64_t parent;  /* directory id as in the record: resolve aliases before use */
-	stamp_t stamp;    /* of its last move: the later wins */
-	bool conflict;    /* shown under its conflict name, since another holds the plain one */
-	bool dead;        /* removed; kept so that a concurrent move can be judged */
+struct dentry {
+	uint64_t lid;    /* stamp of the record that made the name */
+	uint64_t parent; /* directory id as in the record: resolve aliases before use */
+	stamp_t stamp;   /* of its last move: the later wins */
+	bool conflict;   /* shown under its conflict name, since another holds the plain one */
+	bool dead;       /* removed; kept so that a concurrent move can be judged */
 	char *name;
 };
 
@@ -50,35 +50,35 @@ struct object_attrs {
 
 struct object {
 	uint64_t id;
-	mode_t type;         /* S_IFMT bits */
-	bool dead;           /* all its links are dead; kept until all members know */
-	bool obsolete;       /* the bytes here are of no content that counts: the leaves do */
-	uint64_t alias_of;   /* directory: it is one with that other, smaller id; 0: no */
-	uint64_t branch_of;  /* the file that holds a losing content of that object; 0: no */
-	uint64_t bytes;      /* used on disk, as of the last flush; here only */
-	stamp_t content;     /* what the bytes in the backing file are */
-	stamp_t owner;       /* head of mode, uid, gid */
-	stamp_t times;       /* head of mtime */
-	stamp_t removed;     /* directory: rmdir that found it (or made it) empty */
+	mode_t type;          /* S_IFMT bits */
+	bool dead;            /* all its links are dead; kept until all members know */
+	bool obsolete;        /* the bytes here are of no content that counts: the leaves do */
+	uint64_t alias_of;    /* directory: it is one with that other, smaller id; 0: no */
+	uint64_t branch_of;   /* the file that holds a losing content of that object; 0: no */
+	uint64_t bytes;       /* used on disk, as of the last flush; here only */
+	stamp_t content;      /* what the bytes in the backing file are */
+	stamp_t owner;        /* head of mode, uid, gid */
+	stamp_t times;        /* head of mtime */
+	stamp_t removed;      /* directory: rmdir that found it (or made it) empty */
 	stamp_t removed_seen; /* the place stamp which that rmdir knew */
-	struct link *links;
+	struct dentry *links;
 	size_t link_count;
 	struct leaf *leaves;
 	size_t leaf_count;
 	struct xattr_head *xattrs;
 	size_t xattr_count;
-	struct object_attrs attrs; /* valid if dead, or not in the backing directory yet; its
-				    * mtime_ns always for directories: what belongs to `times` */
+	struct object_attrs attrs;  /* valid if dead, or not in the backing directory yet; its
+				     * mtime_ns always for directories: what belongs to `times` */
 	struct store_handle handle; /* size 0: not in the backing directory */
 
 	/* Of the cache. */
 	unsigned int refs;
 	bool dirty;
-	bool known; /* has a row in the index */
-	bool gone;  /* dropped; its row goes with the next flush */
+	bool known;                    /* has a row in the index */
+	bool gone;                     /* dropped; its row goes with the next flush */
 	uint8_t hash[STATE_HASH_SIZE]; /* as counted in the buckets */
 	uint64_t conflicts;            /* as counted */
-	stamp_t *saved; /* stamps in the index's change table */
+	stamp_t *saved;                /* stamps in the index's change table */
 	size_t saved_count;
 	struct object_node *node;
 };
@@ -112,12 +112,12 @@ static inline void object_ref_end(struct object_ref *r)
 void object_dirty(struct object_cache *c, struct object *o);
 
 /* Names, leaves, attributes: arrays of the object, in order of lid, stamp, name. */
-struct link *object_link(struct object *o, uint64_t lid);
+struct dentry *object_link(struct object *o, uint64_t lid);
 /* The link shown under `name` in `parent` (an id after aliases). NULL: none. */
-struct link *object_link_at(struct object_cache *c, struct object *o, uint64_t parent,
-			    const char *name, size_t name_size);
+struct dentry *object_link_at(struct object_cache *c, struct object *o, uint64_t parent,
+			      const char *name, size_t name_size);
 MUST_CHECK int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char *name,
-			       size_t name_size, stamp_t stamp, struct link **ret);
+			       size_t name_size, stamp_t stamp, struct dentry **ret);
 void object_link_remove(struct object *o, uint64_t lid);
 struct leaf *object_leaf(struct object *o, stamp_t stamp);
 MUST_CHECK int object_leaf_add(struct object *o, stamp_t stamp, bool have);
@@ -125,20 +125,6 @@ void object_leaf_remove(struct object *o, stamp_t stamp);
 stamp_t object_xattr(const struct object *o, const char *name, size_t name_size);
 MUST_CHECK int object_xattr_set(struct object *o, const char *name, size_t name_size,
 				stamp_t stamp);
-
-/* The name under which a link is shown: its own, or the conflict name. `ret` takes 256 bytes. */
-void link_shown(const struct link *l, char ret[256]);
-/* NAME.conflict-NODE-STAMP, the suffix kept, cut so that it fits 255 bytes. Pure. */
-void conflict_name(const char *name, stamp_t stamp, char ret[256]);
-
-/* Encoded state: the index row and what a catch-up by index sends (without local fields). */
-#define OBJECT_STATE_MAX (2u << 20)
-MUST_CHECK int object_encode(const struct object *o, uint8_t **ret, size_t *ret_size);
-/* Into a zeroed object of the caller, who ends with object_clear(). MA_ECORRUPT. */
-MUST_CHECK int object_decode(const void *state, size_t size, struct object *ret);
-void object_clear(struct object *o);
-/* Hash of what all nodes must agree on; all zero for dead objects and aliases. */
-void object_hash(const struct object *o, uint8_t ret[STATE_HASH_SIZE]);
 
 /* Flush, first half: with all changes held off. Takes the dirty objects (referenced), encodes
  * them, counts them into the buckets. Second half: writes them between begin and commit.  */

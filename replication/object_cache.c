@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 #include "core/auto.h"
-#include "replication/object.h"
+#include "replication/object_state.h"
 
 /* The cache's own part of an object: hash handle and place in the list of the clean and unused. */
 struct object_node {
@@ -64,7 +64,8 @@ void object_cache_free(struct object_cache *c)
 
 	if (!c)
 		return;
-	HASH_ITER(hh, c->table, n, next) {
+	HASH_ITER(hh, c->table, n, next)
+	{
 		HASH_DEL(c->table, n);
 		object_clear(&n->object);
 		free(n);
@@ -143,8 +144,8 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 
 static int take_stamps(const struct object *o, stamp_t **ret, size_t *ret_count)
 {
-	stamp_t *stamps = malloc(sizeof(*stamps) *
-				 (4 + o->link_count + o->leaf_count + o->xattr_count));
+	stamp_t *stamps =
+		malloc(sizeof(*stamps) * (4 + o->link_count + o->leaf_count + o->xattr_count));
 
 	if (!stamps)
 		return -ENOMEM;
@@ -297,14 +298,14 @@ void object_drop(struct object_cache *c, struct object *o)
 	mark_dirty(c, o->node);
 }
 
-struct link *object_link_at(struct object_cache *c, struct object *o, uint64_t parent,
-			    const char *name, size_t name_size)
+struct dentry *object_link_at(struct object_cache *c, struct object *o, uint64_t parent,
+			      const char *name, size_t name_size)
 {
 	for (size_t i = 0; i < o->link_count; i++) {
 		char shown[256];
 		if (o->links[i].dead)
 			continue;
-		link_shown(&o->links[i], shown);
+		dentry_shown(&o->links[i], shown);
 		if (strlen(shown) != name_size || memcmp(shown, name, name_size) != 0)
 			continue;
 		if (o->links[i].parent == parent)

@@ -64,8 +64,8 @@ int place_settle(struct pool *p, struct object *dir)
 
 /* True if the first of two that want one name gets it: directories keep their paths, otherwise
  * the later move wins. */
-bool place_wins(const struct object *a, const struct link *al, const struct object *b,
-		const struct link *bl)
+bool place_wins(const struct object *a, const struct dentry *al, const struct object *b,
+		const struct dentry *bl)
 {
 	if (S_ISDIR(a->type) != S_ISDIR(b->type))
 		return S_ISDIR(a->type);
@@ -80,12 +80,12 @@ int place_rename_id(struct pool *p, const struct store_handle *handle, uint64_t 
 }
 
 /* Moves the loser of a name, which stands under it, to its conflict name. */
-static int displace(struct pool *p, struct object *o, struct link *l, struct object *dir)
+static int displace(struct pool *p, struct object *o, struct dentry *l, struct object *dir)
 {
 	char shown[256];
 
 	l->conflict = true;
-	link_shown(l, shown);
+	dentry_shown(l, shown);
 	int r = p->store->ops->rename(p->store, &dir->handle, l->name, &dir->handle, shown, 0);
 	if (r < 0) {
 		l->conflict = false;
@@ -114,7 +114,7 @@ enum { FREE = 0, MERGED = 1, THERE = 2 };
 
 /* Frees the plain name for the link, or marks the link as the loser. MERGED: o and the directory
  * that stands there are one now. THERE: it is o itself that stands there. */
-static int settle_collision(struct pool *p, struct object *o, struct link *l, struct object *dir)
+static int settle_collision(struct pool *p, struct object *o, struct dentry *l, struct object *dir)
 {
 	uint64_t other_id;
 	struct store_handle there;
@@ -133,7 +133,7 @@ static int settle_collision(struct pool *p, struct object *o, struct link *l, st
 		return displace_stray(p, dir, l->name);
 	if (r < 0)
 		return r;
-	struct link *ol = object_link_at(p->cache, other.o, dir->id, l->name, strlen(l->name));
+	struct dentry *ol = object_link_at(p->cache, other.o, dir->id, l->name, strlen(l->name));
 	if (!ol)
 		return displace_stray(p, dir, l->name);
 	if (S_ISDIR(o->type) && S_ISDIR(other.o->type)) {
@@ -146,7 +146,7 @@ static int settle_collision(struct pool *p, struct object *o, struct link *l, st
 	return losers_add(p, o->id, l->lid);
 }
 
-int place_link(struct pool *p, struct object *o, struct link *l, const struct place *from)
+int place_link(struct pool *p, struct object *o, struct dentry *l, const struct place *from)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	int r = object_get(p->cache, l->parent, &dir.o);
@@ -166,10 +166,10 @@ int place_link(struct pool *p, struct object *o, struct link *l, const struct pl
 	if (r == MERGED && !from)
 		return 0;
 	char shown[256];
-	link_shown(l, shown);
+	dentry_shown(l, shown);
 	if (from) {
-		r = p->store->ops->rename(p->store, &from->dir->handle, from->name,
-					  &dir.o->handle, shown, 0);
+		r = p->store->ops->rename(p->store, &from->dir->handle, from->name, &dir.o->handle,
+					  shown, 0);
 		watch_entry(p, from->dir->id, from->name);
 	} else if (o->handle.size) {
 		r = p->store->ops->link(p->store, &o->handle, &dir.o->handle, shown);
@@ -202,14 +202,14 @@ int place_remove(struct pool *p, struct object *o, struct object *dir, const cha
 int place_vacated(struct pool *p, struct object *dir, const char *name)
 {
 	AUTO_REF struct object_ref best = {.cache = p->cache};
-	struct link *best_link = NULL;
+	struct dentry *best_link = NULL;
 	uint64_t id, lid;
 
 	for (size_t i = 0; losers_at(p, i, &id, &lid); i++) {
 		AUTO_REF struct object_ref o = {.cache = p->cache};
 		if (object_get(p->cache, id, &o.o) < 0)
 			continue;
-		struct link *l = object_link(o.o, lid);
+		struct dentry *l = object_link(o.o, lid);
 		if (!l || l->dead || !l->conflict || strcmp(l->name, name) != 0)
 			continue;
 		AUTO_REF struct object_ref parent = {.cache = p->cache};
@@ -225,14 +225,14 @@ int place_vacated(struct pool *p, struct object *dir, const char *name)
 	if (!best_link)
 		return 0;
 	struct place from = {.dir = dir};
-	link_shown(best_link, from.name);
+	dentry_shown(best_link, from.name);
 	losers_remove(p, best.o->id, best_link->lid);
 	return place_link(p, best.o, best_link, &from);
 }
 
 int place_revive(struct pool *p, struct object *o)
 {
-	struct link *best = NULL;
+	struct dentry *best = NULL;
 
 	for (size_t i = 0; i < o->link_count; i++) {
 		if (!best || stamp_after(o->links[i].stamp, best->stamp))
@@ -271,8 +271,8 @@ static int merge_child(void *arg, const char *name, uint64_t id, mode_t type)
 	(void)snprintf(from.name, sizeof(from.name), "%s", name);
 	for (size_t i = 0; i < child.o->link_count; i++) {
 		char shown[256];
-		struct link *l = &child.o->links[i];
-		link_shown(l, shown);
+		struct dentry *l = &child.o->links[i];
+		dentry_shown(l, shown);
 		/* The link names the directory that is going, or one that went into it before. */
 		AUTO_REF struct object_ref parent = {.cache = p->cache};
 		if (l->dead || strcmp(shown, name) != 0 ||
@@ -301,8 +301,8 @@ static int owner_of(struct pool *p, const struct object *o, struct object_attrs 
 /* Facets of the one that goes, where they are later, become those of the one that stays. */
 static int merge_facets(struct pool *p, struct object *stays, struct object *goes)
 {
-	struct link *sl = stays->link_count ? &stays->links[0] : NULL;
-	struct link *gl = goes->link_count ? &goes->links[0] : NULL;
+	struct dentry *sl = stays->link_count ? &stays->links[0] : NULL;
+	struct dentry *gl = goes->link_count ? &goes->links[0] : NULL;
 	bool later = stamp_after(goes->owner, stays->owner);
 	const struct store_handle *handle = stays->handle.size ? &stays->handle : &goes->handle;
 	struct object_attrs owner;
@@ -354,7 +354,7 @@ int place_merge(struct pool *p, uint64_t a, uint64_t b)
 		for (size_t i = 0; r == 0 && i < goes->link_count; i++) {
 			AUTO_REF struct object_ref dir = {.cache = p->cache};
 			char shown[256];
-			link_shown(&goes->links[i], shown);
+			dentry_shown(&goes->links[i], shown);
 			if (object_get(p->cache, goes->links[i].parent, &dir.o) == 0)
 				r = place_remove(p, goes, dir.o, shown);
 		}

@@ -18,7 +18,7 @@ struct place {
 
 /* Makes the link true. The object is moved `from` where it is, or (NULL) linked or made anew from
  * its attrs. Whoever else stands there is moved aside, merged, or wins. */
-MUST_CHECK int place_link(struct pool *p, struct object *o, struct link *l,
+MUST_CHECK int place_link(struct pool *p, struct object *o, struct dentry *l,
 			  const struct place *from);
 /* Takes the object from that name, if it stands there. */
 MUST_CHECK int place_remove(struct pool *p, struct object *o, struct object *dir,
@@ -35,8 +35,8 @@ MUST_CHECK int place_touch(struct pool *p, struct object *dir, int64_t time_ns, 
 /* After a step inside that is no change of the directory by any record: its mtime is put back. */
 MUST_CHECK int place_settle(struct pool *p, struct object *dir);
 /* Pure: the first of two that want one name gets it. */
-bool place_wins(const struct object *a, const struct link *al, const struct object *b,
-		const struct link *bl);
+bool place_wins(const struct object *a, const struct dentry *al, const struct object *b,
+		const struct dentry *bl);
 bool place_is_above(struct pool *p, uint64_t id, uint64_t dir);
 /* The object in the backing directory gets another id. */
 MUST_CHECK int place_rename_id(struct pool *p, const struct store_handle *handle, uint64_t id);

@@ -9,6 +9,7 @@
 #include "core/auto.h"
 #include "core/io.h"
 #include "core/log.h"
+#include "replication/commit.h"
 #include "replication/catchup.h"
 #include "replication/fetch.h"
 #include "replication/pool_file.h"
@@ -19,7 +20,7 @@
 static int init_locks(struct pool *p)
 {
 	pthread_rwlockattr_t attr;
-	pthread_mutex_t *const mutexes[] = {&p->position_lock, &p->seal_lock,  &p->flush_lock,
+	pthread_mutex_t *const mutexes[] = {&p->position_lock, &p->seal_lock,    &p->flush_lock,
 					    &p->sync_lock,     &p->session_lock, &p->losers_lock};
 
 	for (size_t i = 0; i < sizeof(mutexes) / sizeof(mutexes[0]); i++)

@@ -17,9 +17,9 @@
 
 #include "core/err.h"
 
-#define POOL_ROOT_ID   1u           /* id of the top directory, also the root's st_ino */
-#define POOL_WRITE_MAX (1u << 20)   /* bytes in one pool_write() */
-#define POOL_RESERVED  ".multiall"  /* our name at the top of the backing directory, hidden */
+#define POOL_ROOT_ID   1u          /* id of the top directory, also the root's st_ino */
+#define POOL_WRITE_MAX (1u << 20)  /* bytes in one pool_write() */
+#define POOL_RESERVED  ".multiall" /* our name at the top of the backing directory, hidden */
 
 struct pool;
 
@@ -72,7 +72,8 @@ enum pool_attr_valid {
 	POOL_ATTR_MTIME = 32,
 	POOL_ATTR_ATIME_NOW = 64,
 	POOL_ATTR_MTIME_NOW = 128,
-	POOL_ATTR_KILL_SUID = 256, /* clear setuid, and setgid if group-executable, as write(2) does */
+	POOL_ATTR_KILL_SUID =
+		256, /* clear setuid, and setgid if group-executable, as write(2) does */
 };
 
 struct pool_attr {

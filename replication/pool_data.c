@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/auto.h"
+#include "replication/commit.h"
 #include "replication/content.h"
 #include "replication/place.h"
 #include "replication/pool_ops.h"
@@ -269,8 +270,8 @@ static int setattr_locked(struct pool *p, struct object *o, int fd, const struct
 
 	if (r == 0 && (attr->valid & POOL_ATTR_SIZE))
 		r = truncate_locked(p, o, fd, attr->size);
-	if (r == 0 && (attr->valid & (POOL_ATTR_MODE | POOL_ATTR_UID | POOL_ATTR_GID |
-				      POOL_ATTR_KILL_SUID)))
+	if (r == 0 &&
+	    (attr->valid & (POOL_ATTR_MODE | POOL_ATTR_UID | POOL_ATTR_GID | POOL_ATTR_KILL_SUID)))
 		r = set_owner(p, o, attr, &now);
 	if (r == 0 && (attr->valid & (POOL_ATTR_ATIME | POOL_ATTR_MTIME | POOL_ATTR_ATIME_NOW |
 				      POOL_ATTR_MTIME_NOW)))

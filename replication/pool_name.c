@@ -139,8 +139,8 @@ static int stat_as(struct pool *p, const struct object *o, struct stat *ret)
 }
 
 /* Makes the object; `ret` is referenced. */
-static int make(struct pool *p, const struct pool_caller *caller, uint64_t parent,
-		const char *name, struct record *rec, struct object_ref *ret)
+static int make(struct pool *p, const struct pool_caller *caller, uint64_t parent, const char *name,
+		struct record *rec, struct object_ref *ret)
 {
 	AUTO_ENTRY struct entry e = {0};
 	AUTO_LOCKS struct locks_held held = {0};
@@ -187,8 +187,8 @@ int pool_make(struct pool *p, const struct pool_caller *caller, uint64_t parent,
 	return r < 0 ? r : stat_as(p, o.o, ret);
 }
 
-int pool_create(struct pool *p, const struct pool_caller *caller, uint64_t parent,
-		const char *name, mode_t mode, int flags, struct stat *ret, int *ret_fd)
+int pool_create(struct pool *p, const struct pool_caller *caller, uint64_t parent, const char *name,
+		mode_t mode, int flags, struct stat *ret, int *ret_fd)
 {
 	struct record rec = {.mode = S_IFREG | (mode & 07777)};
 	int r;

@@ -26,8 +26,8 @@ static inline struct pool *pool_entered(struct pool *p)
 struct entry {
 	struct pool *p;
 	struct object_ref dir;
-	struct object_ref o;   /* NULL: nothing of that name */
-	struct link *link;
+	struct object_ref o; /* NULL: nothing of that name */
+	struct dentry *link;
 };
 
 void entry_end(struct entry *e);
@@ -44,7 +44,8 @@ MUST_CHECK int name_allowed(uint64_t parent, const char *name);
 int64_t ops_now_ns(void);
 /* Losing contents of the object become objects of their own, so that it can be removed. */
 MUST_CHECK int branch_promote_all(struct pool *p, uint64_t id);
-/* The branch becomes an object of its own, which may be changed. -ESTALE: look the name up again. */
+/* The branch becomes an object of its own, which may be changed. -ESTALE: look the name up again.
+ */
 MUST_CHECK int branch_promote(struct pool *p, uint64_t branch);
 /* Brings a file that was put into the backing directory by hand, and what is below it, into the
  * pool. */

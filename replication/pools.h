@@ -19,9 +19,9 @@ struct pool;
 struct pools;
 
 struct pools_config {
-	const char *state_dir;       /* "/var/lib/multiall" below the root */
-	struct fleet *fleet;         /* borrowed */
-	uint64_t journal_max_bytes;  /* per pool; what is beyond is caught up by index */
+	const char *state_dir;      /* "/var/lib/multiall" below the root */
+	struct fleet *fleet;        /* borrowed */
+	uint64_t journal_max_bytes; /* per pool; what is beyond is caught up by index */
 };
 
 MUST_CHECK int pools_new(const struct pools_config *config, struct pools **ret);
@@ -64,15 +64,15 @@ void pools_fleet_changed(struct pools *pools);
 
 struct pool_peer_status {
 	uint16_t node;
-	char state[16];        /* "live", "catch-up", "filling", "held", "offline" */
-	uint64_t behind_ops;   /* records of ours or relayed that it has not acknowledged */
+	char state[16];      /* "live", "catch-up", "filling", "held", "offline" */
+	uint64_t behind_ops; /* records of ours or relayed that it has not acknowledged */
 	uint64_t behind_bytes;
 	double last_ack_age_s; /* -1: never */
 	char held_reason[128];
 	uint64_t catchup_done_bytes; /* both 0 unless catching up */
 	uint64_t catchup_total_bytes;
-	double catchup_rate;   /* bytes per second */
-	bool equal;            /* same positions and same state hash at the last comparison */
+	double catchup_rate; /* bytes per second */
+	bool equal;          /* same positions and same state hash at the last comparison */
 };
 
 struct pool_status {
@@ -80,13 +80,13 @@ struct pool_status {
 	uint64_t id;
 	char backing[256];
 	bool open;
-	char problem[256];     /* why it is not open; empty if it is */
+	char problem[256]; /* why it is not open; empty if it is */
 	bool in_sync;
 	uint64_t files;
-	uint64_t bytes;        /* used in the backing directory */
+	uint64_t bytes; /* used in the backing directory */
 	uint64_t journal_bytes;
 	uint64_t conflicts;
-	uint64_t position;     /* our own last sequence number */
+	uint64_t position; /* our own last sequence number */
 	size_t peer_count;
 	struct pool_peer_status peers[POOL_PEERS_MAX];
 };

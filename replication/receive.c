@@ -8,6 +8,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/commit.h"
 #include "replication/apply.h"
 #include "replication/losers.h"
 #include "replication/session.h"
@@ -207,8 +208,8 @@ static int retry_round(struct pool *p)
 		else if (r == -EAGAIN || r == MA_EGAP)
 			(void)park(p, k->node, k->body, k->size, k->journaled);
 		else if (r != -EINPROGRESS)
-			log_warn("pool \"%s\": a batch of node %u is dropped: %s", p->name,
-				 k->node, err_text(r));
+			log_warn("pool \"%s\": a batch of node %u is dropped: %s", p->name, k->node,
+				 err_text(r));
 		free(k);
 	}
 	return progress;

@@ -194,8 +194,8 @@ static void read_fields(struct rd *r, struct record *rec)
 	case REC_XATTR:
 		rec->id = rd_u64(r);
 		rec->name = (const char *)rd_blob16(r, RECORD_NAME_MAX, &rec->name_size);
-		r->failed = r->failed || rec->name_size == 0 ||
-			    memchr(rec->name, 0, rec->name_size);
+		r->failed =
+			r->failed || rec->name_size == 0 || memchr(rec->name, 0, rec->name_size);
 		break;
 	case REC_ALIAS:
 	case REC_RESOLVE:
@@ -235,14 +235,14 @@ int record_read(const void *bytes, size_t size, struct record *ret)
 		return MA_ECORRUPT;
 	rec.data_size = rd_left(&r);
 	rec.data = rd_bytes(&r, rec.data_size);
-	size_t max = rec.kind == REC_WRITE ? RECORD_DATA_MAX
+	size_t max = rec.kind == REC_WRITE                                  ? RECORD_DATA_MAX
 		     : rec.kind == REC_XATTR && !(rec.flags & REC_F_REMOVE) ? RECORD_VALUE_MAX
 		     : rec.kind == REC_VOID ? RECORD_SIZE_MAX /* what it once was */
 					    : 0;
 	if (rec.data_size > max || (rec.kind != REC_VOID && !rec.id))
 		return MA_ECORRUPT;
-	if (record_is_content(&rec) && (rec.offset > INT64_MAX - RECORD_DATA_MAX ||
-					rec.length > INT64_MAX - rec.offset))
+	if (record_is_content(&rec) &&
+	    (rec.offset > INT64_MAX - RECORD_DATA_MAX || rec.length > INT64_MAX - rec.offset))
 		return MA_ECORRUPT;
 	*ret = rec;
 	return 0;

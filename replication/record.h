@@ -19,15 +19,15 @@
 #define RECORD_SIZE_MAX   (RECORD_DATA_MAX + 8192)
 
 enum record_kind {
-	REC_VOID = 1,     /* was begun and failed at its origin: no effect */
-	REC_MAKE = 2,     /* new object (its id is the stamp) under a name */
-	REC_LINK = 3,     /* a further name (its link id is the stamp) */
-	REC_UNLINK = 4,   /* a name goes; rmdir too */
-	REC_RENAME = 5,   /* a name moves, perhaps over another, perhaps in exchange */
+	REC_VOID = 1,   /* was begun and failed at its origin: no effect */
+	REC_MAKE = 2,   /* new object (its id is the stamp) under a name */
+	REC_LINK = 3,   /* a further name (its link id is the stamp) */
+	REC_UNLINK = 4, /* a name goes; rmdir too */
+	REC_RENAME = 5, /* a name moves, perhaps over another, perhaps in exchange */
 	REC_WRITE = 6,
 	REC_TRUNCATE = 7,
 	REC_FALLOCATE = 8,
-	REC_OWNER = 9,    /* mode, uid, gid */
+	REC_OWNER = 9, /* mode, uid, gid */
 	REC_TIMES = 10,
 	REC_XATTR = 11,
 	REC_ALIAS = 12,   /* two directories of one name are one */
@@ -56,25 +56,25 @@ struct record {
 	uint8_t kind;
 	uint8_t flags;
 	stamp_t stamp;
-	uint64_t id;               /* the object; MAKE: equal to stamp */
-	stamp_t base;              /* WRITE, TRUNCATE, FALLOCATE: content head it was made on */
-	uint64_t parent;           /* MAKE, LINK, UNLINK; RENAME: old parent */
-	uint64_t new_parent;       /* RENAME */
-	struct record_link link;   /* UNLINK, RENAME: the name that goes or moves */
-	struct record_link other;  /* RENAME: the name that is replaced or exchanged */
-	const char *name;          /* MAKE, LINK, RENAME (new name); XATTR; not terminated */
+	uint64_t id;              /* the object; MAKE: equal to stamp */
+	stamp_t base;             /* WRITE, TRUNCATE, FALLOCATE: content head it was made on */
+	uint64_t parent;          /* MAKE, LINK, UNLINK; RENAME: old parent */
+	uint64_t new_parent;      /* RENAME */
+	struct record_link link;  /* UNLINK, RENAME: the name that goes or moves */
+	struct record_link other; /* RENAME: the name that is replaced or exchanged */
+	const char *name;         /* MAKE, LINK, RENAME (new name); XATTR; not terminated */
 	size_t name_size;
-	const char *old_name;      /* RENAME: where it was */
+	const char *old_name; /* RENAME: where it was */
 	size_t old_name_size;
-	uint32_t mode, uid, gid;   /* MAKE, OWNER; FALLOCATE: mode */
+	uint32_t mode, uid, gid; /* MAKE, OWNER; FALLOCATE: mode */
 	uint64_t rdev;
-	const char *target;        /* MAKE of a symlink; not terminated */
+	const char *target; /* MAKE of a symlink; not terminated */
 	size_t target_size;
-	int64_t time_ns;           /* mtime for what the record touches; TIMES: mtime */
-	int64_t atime_ns;          /* TIMES */
-	uint64_t offset;           /* WRITE, FALLOCATE; TRUNCATE: size */
-	uint64_t length;           /* FALLOCATE */
-	const uint8_t *data;       /* WRITE, XATTR value */
+	int64_t time_ns;     /* mtime for what the record touches; TIMES: mtime */
+	int64_t atime_ns;    /* TIMES */
+	uint64_t offset;     /* WRITE, FALLOCATE; TRUNCATE: size */
+	uint64_t length;     /* FALLOCATE */
+	const uint8_t *data; /* WRITE, XATTR value */
 	size_t data_size;
 };
 

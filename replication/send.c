@@ -8,6 +8,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/commit.h"
 #include "replication/catchup.h"
 #include "replication/session.h"
 
@@ -40,9 +41,8 @@ void send_note(struct session *s, const struct batch *batch, size_t bytes)
 		return;
 	}
 	size_t at = (s->unacked_first + s->unacked_count++) % SESSION_UNACKED_MAX;
-	s->unacked[at] = (struct unacked){.last = stamp_make(batch->slot, batch->last),
-					  .bytes = bytes,
-					  .ops = batch->count};
+	s->unacked[at] = (struct unacked){
+		.last = stamp_make(batch->slot, batch->last), .bytes = bytes, .ops = batch->count};
 }
 
 int send_batch(struct pool *p, struct session *s, const struct batch *batch)
@@ -60,8 +60,8 @@ int send_batch(struct pool *p, struct session *s, const struct batch *batch)
 	if (r < 0)
 		return r;
 	s->backlog_ops -= s->backlog_ops < batch->count ? s->backlog_ops : batch->count;
-	s->backlog_bytes -= s->backlog_bytes < batch->records_size ? s->backlog_bytes
-								    : batch->records_size;
+	s->backlog_bytes -=
+		s->backlog_bytes < batch->records_size ? s->backlog_bytes : batch->records_size;
 	send_note(s, batch, wr_used(&w) + batch->records_size);
 	return vector_raise(&s->sent, batch->slot, batch->last);
 }

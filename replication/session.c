@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/commit.h"
 #include "replication/session.h"
 
 #include <assert.h>
@@ -383,7 +384,8 @@ static void fail(struct pool *p, uint16_t node, int code, const char *what)
 	if (!s || s->state == SESSION_DOWN)
 		return;
 	if (code == MA_EGAP) {
-		/* Something between is missing (it may be on another way): ask for it, not too often. */
+		/* Something between is missing (it may be on another way): ask for it, not too
+		 * often. */
 		if (clock_boot_ms() - s->greeted_ms >= GREET_AGAIN_MS)
 			session_greet(p, s, true);
 		return;
@@ -419,7 +421,9 @@ void session_message(struct pool *p, uint16_t node, uint16_t type, const void *b
 	default: {
 		AUTO_LOCK(held, &p->session_lock);
 		struct session *s = session_make(p, node);
-		code = !s ? -ENOMEM : s->state == SESSION_DOWN ? 0 : control_message(p, s, type, &r);
+		code = !s                         ? -ENOMEM
+		       : s->state == SESSION_DOWN ? 0
+						  : control_message(p, s, type, &r);
 		break;
 	}
 	}
@@ -462,8 +466,8 @@ static void send_ack(struct pool *p, struct session *s)
 
 	{
 		AUTO_LOCK(held, &p->position_lock);
-		bool whole = p->flushed_whole &&
-			     vector_equal(&p->flushed_vector, &p->position.vector);
+		bool whole =
+			p->flushed_whole && vector_equal(&p->flushed_vector, &p->position.vector);
 		vector_write(&w, &p->position.vector);
 		wr_u8(&w, whole);
 		wr_bytes(&w, p->flushed_hash, STATE_HASH_SIZE);

@@ -40,11 +40,11 @@ struct session {
 	uint16_t node;
 	enum session_state state;
 	uint16_t their_slot;
-	struct vector have;  /* acknowledged: on their disk */
-	struct vector sent;  /* on the way or there */
-	uint64_t cursor;     /* LOG: journal position to go on from */
+	struct vector have; /* acknowledged: on their disk */
+	struct vector sent; /* on the way or there */
+	uint64_t cursor;    /* LOG: journal position to go on from */
 	struct journal_reader reader;
-	uint8_t *own;        /* LOG: own records read and not yet sealed, as in a batch */
+	uint8_t *own; /* LOG: own records read and not yet sealed, as in a batch */
 	size_t own_size, own_capacity;
 	uint32_t own_count;
 	uint64_t connected[16]; /* bit per node number: whom the peer hears itself */

@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-#define EPOCH_NS     INT64_C(1577836800000000000) /* 2020-01-01T00:00:00Z */
-#define NS_PER_STEP  15625                        /* 1/64 ms: 48 bits last until 2159 */
+#define EPOCH_NS    INT64_C(1577836800000000000) /* 2020-01-01T00:00:00Z */
+#define NS_PER_STEP 15625                        /* 1/64 ms: 48 bits last until 2159 */
 
 uint64_t seq_from_wall(int64_t wall_ns)
 {

@@ -18,8 +18,8 @@
 /* 16-bit slot (node incarnation) and 48-bit sequence number. Also the id of what it created. */
 typedef uint64_t stamp_t;
 
-#define STAMP_SEQ_BITS  48
-#define STAMP_SEQ_MAX   ((UINT64_C(1) << STAMP_SEQ_BITS) - 1)
+#define STAMP_SEQ_BITS    48
+#define STAMP_SEQ_MAX     ((UINT64_C(1) << STAMP_SEQ_BITS) - 1)
 #define SLOT_INCARNATIONS 64 /* slot = node number * 64 + incarnation */
 
 static inline uint16_t stamp_slot(stamp_t s)

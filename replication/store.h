@@ -61,8 +61,7 @@ struct store_ops {
 		      bool is_dir);
 	/* flags as renameat2(2). */
 	int (*rename)(struct store *store, const struct store_handle *dir, const char *name,
-		      const struct store_handle *new_dir, const char *new_name,
-		      unsigned int flags);
+		      const struct store_handle *new_dir, const char *new_name, unsigned int flags);
 	/* A descriptor that the caller closes by store_close. flags as open(2). */
 	int (*open)(struct store *store, const struct store_handle *object, int flags, int *ret_fd);
 	void (*close)(struct store *store, int fd);

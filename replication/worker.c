@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/commit.h"
 #include "replication/worker.h"
 
 #include <errno.h>
@@ -113,7 +114,8 @@ static bool flush_due(struct pool *p, struct flush_clock *clock, bool changed, u
 	}
 	if (!clock->first_ms)
 		return false;
-	return now_ms - clock->last_ms >= FLUSH_IDLE_MS || now_ms - clock->first_ms >= FLUSH_MAX_MS ||
+	return now_ms - clock->last_ms >= FLUSH_IDLE_MS ||
+	       now_ms - clock->first_ms >= FLUSH_MAX_MS ||
 	       object_dirty_count(p->cache) > FLUSH_DIRTY_MAX;
 }
 

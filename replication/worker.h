@@ -9,12 +9,12 @@
 
 #include "replication/engine.h"
 
-#define SEAL_LINGER_US    150  /* a call's further records come into the same batch */
-#define SEAL_INTERVAL_US  1000 /* batches per second are bounded: each costs a signature */
-#define FLUSH_IDLE_MS     20   /* after the last change */
-#define FLUSH_MAX_MS      1000
-#define FLUSH_DIRTY_MAX   8192
-#define TICK_MS           100
+#define SEAL_LINGER_US   150  /* a call's further records come into the same batch */
+#define SEAL_INTERVAL_US 1000 /* batches per second are bounded: each costs a signature */
+#define FLUSH_IDLE_MS    20   /* after the last change */
+#define FLUSH_MAX_MS     1000
+#define FLUSH_DIRTY_MAX  8192
+#define TICK_MS          100
 
 MUST_CHECK int worker_start(struct pool *p);
 /* Ends both threads after sealing, syncing and flushing. */
