@@ -121,11 +121,8 @@ struct mem_object *mem_object_new(struct store_mem *m, const struct store_node *
 
 static void object_free(struct store_mem *m, struct mem_object *o)
 {
-	struct mem_entry *e = NULL;
-	struct mem_entry *next = NULL;
-
-	HASH_ITER(hh, o->entries, e, next)
-	{
+	while (o->entries) {
+		struct mem_entry *e = o->entries;
 		HASH_DEL(o->entries, e);
 		free(e);
 	}
@@ -160,13 +157,12 @@ struct timespec mem_now(struct store_mem *m)
 static void mem_free(struct store *store)
 {
 	struct store_mem *m = mem_of(store);
-	struct mem_object *o = NULL;
-	struct mem_object *next = NULL;
 
 	if (!m)
 		return;
 	mem_settle(m);
-	HASH_ITER(hh, m->objects, o, next) object_free(m, o);
+	while (m->objects)
+		object_free(m, m->objects);
 	(void)pthread_mutex_destroy(&m->mutex);
 	free(m->fds);
 	free(m);

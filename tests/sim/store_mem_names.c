@@ -342,16 +342,14 @@ int mem_entries(struct store *store, const struct store_handle *dir, store_entry
 	struct store_mem *m = mem_of(store);
 	AUTO_LOCK(lock, &m->mutex);
 	struct mem_object *d = NULL;
-	struct mem_entry *e = NULL;
-	struct mem_entry *next = NULL;
 	int r = mem_dir(m, dir, &d);
 
 	if (r < 0)
 		return r;
 	size_t count = 0;
 	AUTO_FREE char(*names)[NAME_MAX + 1] = mem_alloc(HASH_COUNT(d->entries) * sizeof(*names));
-	HASH_ITER(hh, d->entries, e, next)
-	(void)snprintf(names[count++], sizeof(*names), "%s", e->name);
+	for (const struct mem_entry *e = d->entries; e; e = e->hh.next)
+		(void)snprintf(names[count++], sizeof(*names), "%s", e->name);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		struct mem_object *o = child_find(m, d, names[i]);
 		if (o)
