@@ -23,6 +23,8 @@ bool send_eligible(const struct pool *p, const struct session *s, uint16_t slot)
 
 	if (origin == p->node)
 		return true;
+	if (!s->relays)
+		return false;
 	/* What the peer itself wrote it has, unless it lost it and started a new slot. */
 	if (origin == s->node)
 		return slot != s->their_slot;

@@ -132,6 +132,8 @@ void session_up(struct pool *p, uint16_t node)
 	if (!s)
 		return;
 	s->state = SESSION_GREETING;
+	s->up_ms = clock_boot_ms();
+	s->relays = false;
 	s->their_whole = false;
 	s->held_wait_ms = 0;
 	s->held_reason[0] = '\0';
@@ -440,6 +442,24 @@ void session_writable(struct pool *p, uint16_t node)
 		send_pump(p, s);
 }
 
+/* The time of meeting is over: what the peer still lacks of others, and gets from nobody, is
+ * handed on from now on. */
+static void begin_relay(struct pool *p, struct session *s)
+{
+	struct vector mine;
+	bool lacks = false;
+
+	s->relays = true;
+	position_get(p, &mine);
+	for (size_t i = 0; i < mine.count; i++) {
+		uint16_t slot = mine.entries[i].slot;
+		lacks = lacks || (slot_node(slot) != p->node && send_eligible(p, s, slot) &&
+				  mine.entries[i].seq > vector_get(&s->have, slot));
+	}
+	if (lacks && (s->state == SESSION_LIVE || s->state == SESSION_LOG))
+		session_serve(p, s);
+}
+
 void session_tick(struct pool *p, uint64_t now_ms)
 {
 	{
@@ -450,6 +470,9 @@ void session_tick(struct pool *p, uint64_t now_ms)
 				s->state = SESSION_GREETING;
 				session_greet(p, s, true);
 			}
+			if (!s->relays && s->state != SESSION_DOWN &&
+			    now_ms - s->up_ms >= SESSION_RELAY_MS)
+				begin_relay(p, s);
 			send_pump(p, s);
 		}
 	}

@@ -17,6 +17,9 @@
 
 #define SESSION_HELD_RETRY_MS 5000 /* doubles up to a minute */
 #define SESSION_HELD_MAX_MS   60000
+/* A node that comes back meets its peers one after the other within this time; who met it first
+ * must not send it what the others are about to send themselves. */
+#define SESSION_RELAY_MS 1000
 #define SESSION_UNACKED_MAX   4096 /* batches remembered for "behind"; older ones are summed up */
 
 enum session_state {
@@ -40,6 +43,8 @@ struct session {
 	uint16_t node;
 	enum session_state state;
 	uint16_t their_slot;
+	uint64_t up_ms;
+	bool relays; /* what others wrote is handed on; not at once, see SESSION_RELAY_MS */
 	struct vector have; /* acknowledged: on their disk */
 	struct vector sent; /* on the way or there */
 	uint64_t cursor;    /* LOG: journal position to go on from */
