@@ -72,7 +72,7 @@ int catchup_out_start(struct pool *p, struct session *s)
 	if (r == 0 && !out->item)
 		r = -ENOMEM;
 	if (r == 0)
-		log_info("pool \"%s\": node %u gets the state, the log does not reach back to it",
+		log_info("pool \"%s\": node %u gets the state: shorter than the log, or the log is gone",
 			 p->name, s->node);
 	return r;
 }
@@ -266,6 +266,7 @@ void catchup_pump(struct pool *p, struct session *s)
 	struct vector at;
 	vector_copy(&at, &s->out->at);
 	catchup_out_free(s);
+	s->backlog_bytes = s->backlog_ops = 0;
 	r = vector_merge(&s->have, &at);
 	if (r < 0)
 		session_hold(p, s, r, "going on after the state");

@@ -226,8 +226,10 @@ void session_serve(struct pool *p, struct session *s)
 	s->own_size = 0;
 	s->own_count = 0;
 	catchup_out_free(s);
-	if (vector_contains(&s->sent, &floor) &&
-	    journal_start(p->journal, &s->sent, &s->cursor) == 0) {
+	bool reaches = vector_contains(&s->sent, &floor) &&
+		       journal_start(p->journal, &s->sent, &s->cursor) == 0;
+	uint64_t missed = s->have.count ? s->backlog_bytes : journal_tail(p->journal) - s->cursor;
+	if (reaches && missed <= SESSION_LOG_MAX) {
 		s->state = SESSION_LOG;
 		send_pump(p, s);
 		return;

@@ -20,6 +20,8 @@
 /* A node that comes back meets its peers one after the other within this time; who met it first
  * must not send it what the others are about to send themselves. */
 #define SESSION_RELAY_MS 1000
+/* A peer that missed more than this gets the state: many changes to one object go as one. */
+#define SESSION_LOG_MAX (8u << 20)
 #define SESSION_UNACKED_MAX   4096 /* batches remembered for "behind"; older ones are summed up */
 
 enum session_state {

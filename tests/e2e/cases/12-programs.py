@@ -82,7 +82,7 @@ def sqlite(a, b, case):
 def editor(a, b):
     """Write a new file, sync it, rename it over the old one: the other node sees one or the other."""
     e2e.put(a + "/text", b"0" * 5000)
-    e2e.until(lambda: os.path.exists(b + "/text"), "the text arrives")
+    e2e.until(lambda: e2e.get(b + "/text") == b"0" * 5000, "the text arrives")
     seen = set()
     for i in range(1, 30):
         with open(a + "/.text.new", "wb") as f:
