@@ -2,9 +2,7 @@
 #include "replication/journal.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +18,8 @@ struct journal {
 	uint64_t pool;
 	uint64_t max_bytes;
 	size_t segment_size;
-	pthread_mutex_t lock; /* guards all below; held while a frame is written */
-	pthread_cond_t room;  /* a call in flight has ended, or a batch was taken */
+	pthread_mutex_t lock;     /* guards all below; held while a frame is written */
+	pthread_cond_t room;      /* a call in flight has ended, or a batch was taken */
 	struct segment *segments; /* in order of index; the last is being written */
 	size_t count;
 	char *spare; /* path of a file to recycle; NULL: none */
@@ -30,19 +28,20 @@ struct journal {
 	int sync_error;
 	uint16_t slot;
 	uint64_t last_seq;
+	stamp_t last_own; /* of the own record appended last */
 	uint64_t records;
 	struct vector vector;
 	/* Own records without a batch: u32 size, record, one behind the other. */
 	uint8_t *open;
 	size_t open_size;
 	size_t open_capacity;
-	uint64_t open_epoch; /* counts takes, so that tickets know whether their offset holds */
-	uint64_t *open_pos;  /* their positions */
+	uint64_t *open_pos; /* their positions */
 	size_t open_count;
 	size_t open_pos_capacity;
 	struct {
 		bool used;
-		size_t open_offset;
+		size_t open_offset; /* of its record in the open buffer */
+		uint64_t pos;
 	} inflight[JOURNAL_INFLIGHT_MAX];
 };
 
@@ -50,8 +49,7 @@ static struct segment *segment_of(struct journal *j, uint64_t pos)
 {
 	uint64_t index = pos / j->segment_size;
 
-	if (!j->count || index < j->segments[0].index ||
-	    index > j->segments[j->count - 1].index)
+	if (!j->count || index < j->segments[0].index || index > j->segments[j->count - 1].index)
 		return NULL;
 	return &j->segments[index - j->segments[0].index];
 }
@@ -79,6 +77,7 @@ static int next_segment(struct journal *j)
 		return r;
 	uint64_t start = index * j->segment_size + JOURNAL_SEGMENT_HEAD;
 	s.open_from = j->open_count ? j->open_pos[0] : start;
+	s.open_last = j->open_count ? j->last_own : 0;
 	vector_copy(&s.start, &j->vector);
 	r = segment_write_head(&s, j->pool, j->segment_size);
 	if (r == 0)
@@ -91,10 +90,16 @@ static int next_segment(struct journal *j)
 	return 0;
 }
 
+/* Of the tail in the segment that is being written; its size if that is full to the last byte. */
+static size_t tail_offset(const struct journal *j)
+{
+	return (size_t)(j->tail - j->segments[j->count - 1].index * j->segment_size);
+}
+
 /* Makes sure that `size` bytes of payload fit behind the tail. Lock held. */
 static int make_room(struct journal *j, size_t size)
 {
-	size_t offset = (size_t)(j->tail % j->segment_size);
+	size_t offset = tail_offset(j);
 	size_t need = JOURNAL_FRAME_HEAD + size;
 
 	assert(need <= j->segment_size - JOURNAL_SEGMENT_HEAD);
@@ -128,8 +133,8 @@ static int put_frame(struct journal *j, enum journal_kind kind, const struct iov
 	int r = make_room(j, size);
 	if (r < 0)
 		return r;
-	r = segment_put(&j->segments[j->count - 1], (off_t)(j->tail % j->segment_size), j->tail,
-			kind, parts, count);
+	r = segment_put(&j->segments[j->count - 1], (off_t)tail_offset(j), j->tail, kind, parts,
+			count);
 	if (r < 0)
 		return r;
 	*ret_pos = j->tail;
@@ -220,15 +225,13 @@ int journal_append(struct journal *j, struct record *record, struct journal_tick
 	r = put_frame(j, JOURNAL_OWN, parts, count, &pos);
 	if (r < 0)
 		return r;
-	*ret = (struct journal_ticket){.stamp = stamp,
-				       .pos = pos,
-				       .open_offset = j->open_size,
-				       .open_epoch = j->open_epoch,
-				       .size = size,
-				       .index = (unsigned int)index};
+	*ret = (struct journal_ticket){
+		.stamp = stamp, .pos = pos, .size = size, .index = (unsigned int)index};
 	j->inflight[index].used = true;
+	j->inflight[index].pos = pos;
 	j->inflight[index].open_offset = j->open_size;
 	open_add(j, pos, parts, count);
+	j->last_own = stamp;
 	j->records++;
 	return 0;
 }
@@ -262,11 +265,11 @@ void journal_void(struct journal *j, const struct journal_ticket *ticket,
 		size_t offset = j->inflight[ticket->index].open_offset;
 		assert(s && j->open[offset + 4] == record->kind);
 		j->open[offset + 4] = REC_VOID;
-		/* If this write fails the record is tried again after a crash: then it has its
-		 * effect late, which the application was told had failed; it is not lost. */
 		int r = segment_put(s, (off_t)(ticket->pos % j->segment_size), ticket->pos,
 				    JOURNAL_OWN, parts, record->data_size ? 2 : 1);
-		(void)r;
+		/* The journal on disk says something else now than the batch will: an end of it. */
+		if (r < 0)
+			j->sync_error = r;
 	}
 	journal_done(j, ticket);
 }
@@ -275,9 +278,13 @@ int journal_append_frame(struct journal *j, enum journal_kind kind, const void *
 			 uint64_t *ret_pos)
 {
 	struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+	struct batch batch;
+	int r = kind == JOURNAL_FOREIGN ? batch_read(data, size, &batch) : 0;
 	AUTO_LOCK(held, &j->lock);
 
-	return put_frame(j, kind, &part, 1, ret_pos);
+	if (r == 0 && kind == JOURNAL_FOREIGN)
+		r = vector_raise(&j->vector, batch.slot, batch.last);
+	return r < 0 ? r : put_frame(j, kind, &part, 1, ret_pos);
 }
 
 bool journal_open_records(struct journal *j)
@@ -363,7 +370,9 @@ int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret
 	assert(!w.failed);
 	struct iovec part = {.iov_base = head, .iov_len = wr_used(&w)};
 	AUTO_LOCK(held, &j->lock);
-	int r = put_frame(j, JOURNAL_SEAL, &part, 1, &pos);
+	int r = vector_raise(&j->vector, batch->slot, batch->last);
+	if (r == 0)
+		r = put_frame(j, JOURNAL_SEAL, &part, 1, &pos);
 	if (r < 0)
 		return r;
 	*ret_from = j->open_pos[0];
@@ -376,10 +385,14 @@ int journal_reopen(struct journal *j, enum journal_kind kind, uint64_t pos, cons
 {
 	if (kind == JOURNAL_OWN) {
 		struct iovec part = {.iov_base = (void *)(uintptr_t)payload, .iov_len = size};
+		struct rd head = rd_init(payload, size);
 		int r = open_reserve(j, size + 4);
-		if (r == 0)
-			open_add(j, pos, &part, 1);
-		return r;
+		if (r < 0)
+			return r;
+		(void)rd_u16(&head); /* kind and flags */
+		j->last_own = rd_u64(&head);
+		open_add(j, pos, &part, 1);
+		return 0;
 	}
 	struct rd r = rd_init(payload, size);
 	uint32_t count = rd_u32(&r);
@@ -411,7 +424,22 @@ void journal_set_vector(struct journal *j, const struct vector *v)
 {
 	AUTO_LOCK(held, &j->lock);
 
-	vector_copy(&j->vector, v);
+	/* Never lower: batches may have come in since the caller looked. */
+	int r = vector_merge(&j->vector, v);
+	assert(r == 0); /* all its slots are in the pool's position, which is as large */
+	(void)r;
+}
+
+uint64_t journal_settled(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+	uint64_t pos = j->tail;
+
+	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
+		if (j->inflight[i].used && j->inflight[i].pos < pos)
+			pos = j->inflight[i].pos;
+	}
+	return pos;
 }
 
 uint64_t journal_tail(struct journal *j)
@@ -488,18 +516,33 @@ void journal_reader_done(struct journal_reader *reader)
 	*reader = (struct journal_reader){0};
 }
 
+/* What did not check may have been rewritten as VOID, or let go of, while it was read: now with the
+ * lock held. */
+static int read_again(struct journal *j, struct journal_reader *reader, uint64_t pos, uint64_t salt,
+		      struct journal_frame *ret)
+{
+	AUTO_LOCK(held, &j->lock);
+	const struct segment *s = segment_of(j, pos);
+
+	if (!s || s->salt != salt)
+		return MA_EGAP;
+	int r = segment_get(s, (off_t)(pos % j->segment_size), pos, j->segment_size, reader, ret);
+	return r == 0 ? MA_ECORRUPT : r;
+}
+
 int journal_read(struct journal *j, struct journal_reader *reader, uint64_t pos,
 		 struct journal_frame *ret)
 {
 	for (;;) {
 		struct segment s;
-		uint64_t tail;
 		AUTO_CLOSE int fd = -1;
+		/* The end of a full segment is the beginning of the next one. */
+		if (pos % j->segment_size < JOURNAL_SEGMENT_HEAD)
+			pos += JOURNAL_SEGMENT_HEAD - pos % j->segment_size;
 		{
 			AUTO_LOCK(held, &j->lock);
 			struct segment *found = segment_of(j, pos);
-			tail = j->tail;
-			if (pos >= tail)
+			if (pos >= j->tail)
 				return 0;
 			if (!found)
 				return MA_EGAP;
@@ -510,17 +553,15 @@ int journal_read(struct journal *j, struct journal_reader *reader, uint64_t pos,
 			return -errno;
 		s.fd = fd;
 		uint64_t next = (pos / j->segment_size + 1) * j->segment_size;
-		int r = 0;
-		if (next - pos >= JOURNAL_FRAME_HEAD)
-			r = segment_get(&s, (off_t)(pos % j->segment_size), pos, j->segment_size,
-					reader, ret);
-		if (r < 0)
-			return r;
-		if (r == 1 && ret->kind != JOURNAL_PAD)
-			return 1;
-		if (r == 0 && next - pos >= JOURNAL_FRAME_HEAD)
-			return MA_ECORRUPT;
-		pos = next + JOURNAL_SEGMENT_HEAD;
+		if (next - pos >= JOURNAL_FRAME_HEAD) {
+			int r = segment_get(&s, (off_t)(pos % j->segment_size), pos,
+					    j->segment_size, reader, ret);
+			if (r == 0)
+				r = read_again(j, reader, pos, s.salt, ret);
+			if (r < 0 || ret->kind != JOURNAL_PAD)
+				return r;
+		}
+		pos = next;
 	}
 }
 
@@ -531,8 +572,13 @@ int journal_start(struct journal *j, const struct vector *have, uint64_t *ret_po
 
 	for (size_t i = j->count; i-- > 0;) {
 		const struct segment *s = &j->segments[i];
-		if (s->open_from >= first && vector_contains(have, &s->start)) {
-			*ret_pos = s->open_from;
+		if (!vector_contains(have, &s->start))
+			continue;
+		/* Own records from before its beginning matter only to who does not have them. */
+		bool whole = !s->open_last || vector_covers(have, s->open_last);
+		if (whole || s->open_from >= first) {
+			*ret_pos = whole ? s->index * j->segment_size + JOURNAL_SEGMENT_HEAD
+					 : s->open_from;
 			return 0;
 		}
 	}
@@ -566,7 +612,9 @@ void journal_trim(struct journal *j, uint64_t keep, uint64_t need)
 	}
 }
 
-/* The end of what is whole: the first frame in the last segment that does not check. */
+/* The end of what is whole: the first frame in the last segment that does not check. What stands
+ * behind it goes: after a power cut later frames may have reached the disk and earlier ones not,
+ * and a new frame of the same size in the gap would bring them back. */
 static int find_tail(struct journal *j)
 {
 	struct journal_reader reader = {0};
@@ -579,48 +627,13 @@ static int find_tail(struct journal *j)
 	while ((r = segment_get(last, (off_t)(pos - base), pos, j->segment_size, &reader, &f)) == 1)
 		pos = f.kind == JOURNAL_PAD ? base + j->segment_size : f.next;
 	journal_reader_done(&reader);
-	j->tail = pos;
-	return r;
-}
-
-static int compare_index(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a;
-	uint64_t y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-#define SEGMENTS_MAX 65536
-
-/* Indexes of the segment files that exist, in order. */
-static int list_segments(const char *dir, uint64_t **ret, size_t *ret_count)
-{
-	DIR *d = opendir(dir);
-	AUTO_FREE uint64_t *found = NULL;
-	size_t count = 0;
-	struct dirent *e;
-
-	if (!d)
-		return -errno;
-	while ((e = readdir(d)) && count < SEGMENTS_MAX) {
-		uint64_t index;
-		char end;
-		if (sscanf(e->d_name, "%10" SCNx64 ".se%c", &index, &end) != 2 || end != 'g')
-			continue;
-		uint64_t *grown = realloc(found, sizeof(*found) * (count + 1));
-		if (!grown) {
-			(void)closedir(d);
-			return -ENOMEM;
-		}
-		found = grown;
-		found[count++] = index;
-	}
-	(void)closedir(d);
-	if (count)
-		qsort(found, count, sizeof(*found), compare_index);
-	*ret = take_ptr(found);
-	*ret_count = count;
+	if (r == 0)
+		r = segment_clear_from(last, (off_t)(pos - base), j->segment_size);
+	if (r == 0 && fdatasync(last->fd) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	j->tail = j->durable = pos;
 	return 0;
 }
 
@@ -630,8 +643,11 @@ static int open_segments(struct journal *j)
 {
 	AUTO_FREE uint64_t *found = NULL;
 	size_t count = 0;
-	int r = list_segments(j->dir, &found, &count);
+	int r = segment_list(j->dir, &found, &count);
 
+	/* The crash came while the very first one was being begun. */
+	if (r == 0 && count == 1 && found[0] == 1 && segment_is_blank(j->dir, 1))
+		count = 0;
 	if (r == 0 && count) {
 		/* The size was chosen when the journal began; a new setting must not orphan it. */
 		char path[4096];

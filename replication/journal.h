@@ -14,12 +14,12 @@
 #define JOURNAL_SEGMENT_HEAD 4096
 #define JOURNAL_SEGMENT_MIN  (8u << 20)
 #define JOURNAL_SEGMENT_MAX  (64u << 20)
-#define JOURNAL_INFLIGHT_MAX 64 /* calls between append and done; more wait */
+#define JOURNAL_INFLIGHT_MAX 64          /* calls between append and done; more wait */
 #define JOURNAL_OPEN_MAX     (16u << 20) /* bytes of records waiting for a batch; more wait */
 
 enum journal_kind {
-	JOURNAL_OWN = 1,     /* one record of this node */
-	JOURNAL_SEAL = 2,    /* u32 count, then a batch head: makes the oldest `count` own a batch */
+	JOURNAL_OWN = 1,  /* one record of this node */
+	JOURNAL_SEAL = 2, /* u32 count, then a batch head: makes the oldest `count` own a batch */
 	JOURNAL_FOREIGN = 3, /* a whole batch of another origin */
 	JOURNAL_STATE = 4,   /* merged state of one object, from a catch-up by index */
 	JOURNAL_PAD = 5,     /* nothing more in this segment */
@@ -46,23 +46,20 @@ void journal_see_seq(struct journal *j, uint64_t seq);
 struct journal_ticket {
 	stamp_t stamp;
 	uint64_t pos;
-	size_t open_offset; /* in the open buffer */
-	uint64_t open_epoch;
 	size_t size;
 	unsigned int index;
 };
 
 /* Gives the record its stamp (and a MAKE its id, a LINK its link id) and appends it.
  * Waits for room in flight. -ENOSPC: no room for another segment on disk. */
-MUST_CHECK int journal_append(struct journal *j, struct record *record,
-			      struct journal_ticket *ret);
+MUST_CHECK int journal_append(struct journal *j, struct record *record, struct journal_ticket *ret);
 /* The effect is made. */
 void journal_done(struct journal *j, const struct journal_ticket *ticket);
 /* The effect failed: the record becomes a VOID of the same size. */
 void journal_void(struct journal *j, const struct journal_ticket *ticket,
 		  const struct record *record);
 
-/* A foreign batch or merged state, as it came. */
+/* A foreign batch or merged state, as it came. MA_ECORRUPT for a batch that is none. */
 MUST_CHECK int journal_append_frame(struct journal *j, enum journal_kind kind, const void *data,
 				    size_t size, uint64_t *ret_pos);
 
@@ -82,7 +79,9 @@ uint64_t journal_tail(struct journal *j);
 /* Where the first own record without a batch stands; the tail if there is none. */
 uint64_t journal_open_from(struct journal *j);
 uint64_t journal_durable(struct journal *j);
-uint64_t journal_bytes(struct journal *j); /* on disk */
+/* Own records before here stay what they are; later ones may still become VOID. */
+uint64_t journal_settled(struct journal *j);
+uint64_t journal_bytes(struct journal *j);   /* on disk */
 uint64_t journal_records(struct journal *j); /* own records appended since it was opened */
 /* fdatasync(2) of all that stands before the tail at the call. An error is final (EIO). */
 MUST_CHECK int journal_sync(struct journal *j);
@@ -111,7 +110,8 @@ uint64_t journal_first(struct journal *j);
 /* Where a reader has to begin to find all batches that `have` does not cover; MA_EGAP if some of
  * them are no longer kept. */
 MUST_CHECK int journal_start(struct journal *j, const struct vector *have, uint64_t *ret_pos);
-/* The vector to write into the next segments' heads: what is complete before their beginning. */
+/* What is complete without being in the journal: recovered, or come as state. The heads of segments
+ * name it together with all batches that stand before them. */
 void journal_set_vector(struct journal *j, const struct vector *v);
 /* Lets go of segments before `keep`; beyond max_bytes also of later ones, but never of what lies
  * at or after `need` (not yet in the index). */

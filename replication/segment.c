@@ -2,8 +2,10 @@
 #include "replication/segment.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,11 +18,67 @@
 #include "core/auto.h"
 #include "core/io.h"
 
+#define SEGMENTS_MAX 65536
+#define CLEAR_CHUNK  (1u << 20)
+
 static const char magic[8] = "MAJRNL01";
 
 void segment_path(const char *dir, uint64_t index, char *ret, size_t ret_size)
 {
 	(void)snprintf(ret, ret_size, "%s/%010llx.seg", dir, (unsigned long long)index);
+}
+
+static int compare_index(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int segment_list(const char *dir, uint64_t **ret, size_t *ret_count)
+{
+	DIR *d = opendir(dir);
+	AUTO_FREE uint64_t *found = NULL;
+	size_t count = 0;
+	struct dirent *e;
+
+	if (!d)
+		return -errno;
+	while ((e = readdir(d)) && count < SEGMENTS_MAX) {
+		uint64_t index;
+		char end;
+		if (sscanf(e->d_name, "%10" SCNx64 ".se%c", &index, &end) != 2 || end != 'g')
+			continue;
+		uint64_t *grown = realloc(found, sizeof(*found) * (count + 1));
+		if (!grown) {
+			(void)closedir(d);
+			return -ENOMEM;
+		}
+		found = grown;
+		found[count++] = index;
+	}
+	(void)closedir(d);
+	if (count)
+		qsort(found, count, sizeof(*found), compare_index);
+	*ret = take_ptr(found);
+	*ret_count = count;
+	return 0;
+}
+
+bool segment_is_blank(const char *dir, uint64_t index)
+{
+	char path[4096];
+	uint8_t head[JOURNAL_SEGMENT_HEAD];
+
+	segment_path(dir, index, path, sizeof(path));
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : io_pread(fd, head, sizeof(head), 0);
+	for (ssize_t i = 0; i < n; i++) {
+		if (head[i])
+			return false;
+	}
+	return n >= 0;
 }
 
 int segment_write_head(struct segment *s, uint64_t pool, size_t size)
@@ -35,6 +93,7 @@ int segment_write_head(struct segment *s, uint64_t pool, size_t size)
 	wr_u64(&w, size);
 	wr_u64(&w, s->salt);
 	wr_u64(&w, s->open_from);
+	wr_u64(&w, s->open_last);
 	vector_write(&w, &s->start);
 	assert(!w.failed);
 	struct wr sum = wr_init(head + sizeof(magic), 8);
@@ -48,12 +107,13 @@ int segment_create(const char *dir, uint64_t pool, uint64_t index, size_t size,
 	char path[4096];
 
 	segment_path(dir, index, path, sizeof(path));
-	if (recycled && rename(recycled, path) < 0)
+	if (recycled && rename(recycled, path) < 0 && errno != ENOENT)
 		return -errno;
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	if (fallocate(fd, 0, 0, (off_t)size) < 0 && (errno != EOPNOTSUPP || ftruncate(fd, (off_t)size) < 0)) {
+	if (fallocate(fd, 0, 0, (off_t)size) < 0 &&
+	    (errno != EOPNOTSUPP || ftruncate(fd, (off_t)size) < 0)) {
 		int code = -errno;
 		(void)unlink(path);
 		return code;
@@ -93,6 +153,7 @@ int segment_open(const char *dir, uint64_t pool, uint64_t index, size_t size, st
 		return MA_ECORRUPT;
 	ret->salt = rd_u64(&r);
 	ret->open_from = rd_u64(&r);
+	ret->open_last = rd_u64(&r);
 	vector_read(&r, &ret->start);
 	if (r.failed)
 		return MA_ECORRUPT;
@@ -126,7 +187,8 @@ int segment_put(const struct segment *s, off_t offset, uint64_t pos, enum journa
 		check = XXH3_64bits_withSeed(parts[0].iov_base, parts[0].iov_len, seed);
 	} else {
 		XXH3_state_t state;
-		/* Else a seed left on the stack by an earlier call would pass for this state's own. */
+		/* Else a seed left on the stack by an earlier call would pass for this state's own.
+		 */
 		XXH3_INITSTATE(&state);
 		(void)XXH3_64bits_reset_withSeed(&state, seed);
 		for (int i = 0; i < count; i++)
@@ -186,10 +248,28 @@ int segment_get(const struct segment *s, off_t offset, uint64_t pos, size_t segm
 	const uint8_t *payload = reader->buffer + JOURNAL_FRAME_HEAD;
 	if (check != XXH3_64bits_withSeed(payload, size, frame_seed(s, pos, kind, size)))
 		return 0;
-	*ret = (struct journal_frame){.kind = kind,
-				      .pos = pos,
-				      .next = pos + whole,
-				      .payload = payload,
-				      .size = size};
+	*ret = (struct journal_frame){
+		.kind = kind, .pos = pos, .next = pos + whole, .payload = payload, .size = size};
 	return 1;
+}
+
+int segment_clear_from(const struct segment *s, off_t offset, size_t segment_size)
+{
+	off_t end = (off_t)segment_size;
+
+	if (offset >= end)
+		return 0;
+	if (fallocate(s->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, end - offset) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return -errno;
+	/* Some file systems can only be told so byte by byte. */
+	AUTO_FREE uint8_t *zeros = calloc(1, CLEAR_CHUNK);
+	int r = zeros ? 0 : -ENOMEM;
+	while (r == 0 && offset < end) {
+		size_t size = end - offset > CLEAR_CHUNK ? CLEAR_CHUNK : (size_t)(end - offset);
+		r = io_pwrite(s->fd, zeros, size, offset);
+		offset += (off_t)size;
+	}
+	return r;
 }

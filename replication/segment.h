@@ -13,14 +13,16 @@
 #include "replication/journal.h"
 
 struct segment {
-	uint64_t index;
+	uint64_t index; /* from 1 */
 	int fd;
 	uint64_t salt;
-	uint64_t open_from; /* first own record without a batch when the segment began */
+	uint64_t open_from;  /* first own record without a batch when the segment began */
+	stamp_t open_last;   /* the last of these records; 0: there are none */
 	struct vector start; /* what was complete when it began */
 };
 
-/* Creates the file (or takes over `recycled`, a path, by rename) with `size` bytes reserved. */
+/* Creates the file (or takes over `recycled`, a path, by rename if it is still there) with `size`
+ * bytes reserved. */
 MUST_CHECK int segment_create(const char *dir, uint64_t pool, uint64_t index, size_t size,
 			      const char *recycled, struct segment *ret);
 /* Writes the head anew: open_from and start are known only when the segment is begun. */
@@ -28,6 +30,10 @@ MUST_CHECK int segment_write_head(struct segment *s, uint64_t pool, size_t size)
 /* MA_ECORRUPT for a head that is not of this pool, index and size. */
 MUST_CHECK int segment_open(const char *dir, uint64_t pool, uint64_t index, size_t size,
 			    struct segment *ret);
+/* Indexes of the files that are there, in order; ret is the caller's. */
+MUST_CHECK int segment_list(const char *dir, uint64_t **ret, size_t *ret_count);
+/* Nothing was ever written into it, not even a head. */
+bool segment_is_blank(const char *dir, uint64_t index);
 void segment_path(const char *dir, uint64_t index, char *ret, size_t ret_size);
 
 /* `pos` is the frame's position in the journal, `offset` the same in the file. */
@@ -36,5 +42,8 @@ MUST_CHECK int segment_put(const struct segment *s, off_t offset, uint64_t pos,
 /* Reads head and payload (payload into *buffer, grown as needed). 1, 0 for no valid frame. */
 MUST_CHECK int segment_get(const struct segment *s, off_t offset, uint64_t pos, size_t segment_size,
 			   struct journal_reader *reader, struct journal_frame *ret);
+
+/* Nothing is left from `offset` on; the room stays reserved. */
+MUST_CHECK int segment_clear_from(const struct segment *s, off_t offset, size_t segment_size);
 
 #endif

@@ -90,11 +90,13 @@ static void test_create(void **state)
 	assert_true(st.st_size == (off_t)SIZE);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	rig->s.open_from = POS - 5;
+	rig->s.open_last = 77;
 	assert_int_equal(vector_raise(&rig->s.start, 64, 9), 0);
 	assert_int_equal(segment_write_head(&rig->s, POOL, SIZE), 0);
 	assert_int_equal(segment_open(rig->dir, POOL, 3, SIZE, &back), 0);
 	(void)close(back.fd);
-	assert_true(back.index == 3 && back.salt == rig->s.salt && back.open_from == POS - 5);
+	assert_true(back.index == 3 && back.salt == rig->s.salt);
+	assert_true(back.open_from == POS - 5 && back.open_last == 77);
 	assert_true(vector_equal(&back.start, &rig->s.start));
 	assert_int_equal(segment_open(rig->dir, POOL + 1, 3, SIZE, &back), MA_ECORRUPT);
 	assert_int_equal(segment_open(rig->dir, POOL, 3, SIZE * 2, &back), MA_ECORRUPT);
@@ -365,6 +367,7 @@ static void test_vectors(void **state)
 	/* What the vector says, written here... */
 	rig->s.salt = UINT64_C(0x0f1e2d3c4b5a6978);
 	rig->s.open_from = 2 * (uint64_t)SIZE + JOURNAL_SEGMENT_HEAD + 1000;
+	rig->s.open_last = stamp_make(449, 0xa1b2c3d4e4);
 	assert_int_equal(vector_raise(&rig->s.start, 64, 5), 0);
 	assert_int_equal(vector_raise(&rig->s.start, 449, 0xa1b2c3d4e5), 0);
 	assert_int_equal(segment_write_head(&rig->s, POOL, SIZE), 0);
@@ -377,6 +380,7 @@ static void test_vectors(void **state)
 	assert_int_equal(segment_open(rig->dir, POOL, 3, SIZE, &back), 0);
 	(void)close(back.fd);
 	assert_true(back.salt == rig->s.salt && back.open_from == rig->s.open_from);
+	assert_true(back.open_last == rig->s.open_last);
 	assert_true(vector_equal(&back.start, &rig->s.start));
 	size = hex_file_read("journal-frame", golden);
 	assert_int_equal(io_pwrite(rig->s.fd, golden, size, (off_t)(POS % SIZE)), 0);

@@ -23,6 +23,7 @@ struct journal_rig {
 	struct journal *j;
 	struct keypair key;
 	uint8_t chain[HASH_SIZE];
+	uint64_t open_from;  /* when it was closed: as the index has it */
 	uint64_t prev;       /* last of the batch before */
 	uint64_t foreign[8]; /* last of each foreign slot */
 };
