@@ -26,6 +26,7 @@ struct shared {
 	atomic_bool stop;
 	atomic_int tid;
 	atomic_uint failures;
+	pthread_t other;
 	stamp_t stamps[CALLERS * CALLS];
 	atomic_uint count;
 	bool voided[CALLERS * CALLS];
@@ -285,6 +286,79 @@ static void await_asleep(struct shared *s)
 	}
 }
 
+static void *read_first(void *arg)
+{
+	struct shared *s = arg;
+	struct journal_reader buffer = {0};
+	struct journal_frame f;
+
+	atomic_store(&s->tid, gettid());
+	int r = journal_read(s->rig.j, &buffer, RIG_FIRST, &f);
+	check(s, r == 1 && f.payload[0] == REC_VOID);
+	journal_reader_done(&buffer);
+	atomic_fetch_sub(&s->running, 1);
+	return NULL;
+}
+
+static void read_in_between(void *arg)
+{
+	struct shared *s = arg;
+
+	atomic_store(&s->running, 1);
+	s->other = start(read_first, s);
+	await_asleep(s);
+}
+
+/* The head of the frame is that of the VOID, the rest not yet. */
+static void test_read_while_voided(void **state)
+{
+	struct shared *s = *state;
+	struct journal_ticket ticket;
+
+	assert_int_equal(rig_append(&s->rig, 1, 100, &ticket), 0);
+	rig_disk.arg = s;
+	__atomic_store_n(&rig_disk.in_write, read_in_between, __ATOMIC_RELEASE);
+	rig_void(&s->rig, 1, 100, &ticket);
+	assert_null(rig_disk.in_write);
+	assert_int_equal(pthread_join(s->other, NULL), 0);
+	assert_int_equal(atomic_load(&s->failures), 0);
+}
+
+static void next_segment(struct shared *s)
+{
+	static const uint8_t zeros[1000000];
+	uint64_t index = journal_tail(s->rig.j) / RIG_SEGMENT;
+	uint64_t pos;
+
+	while (journal_tail(s->rig.j) / RIG_SEGMENT == index)
+		assert_int_equal(
+			journal_append_frame(s->rig.j, JOURNAL_STATE, zeros, sizeof(zeros), &pos),
+			0);
+}
+
+static void use_file_again(void *arg)
+{
+	struct shared *s = arg;
+
+	journal_trim(s->rig.j, UINT64_MAX, UINT64_MAX);
+	next_segment(s);
+}
+
+/* Between looking up the segment and reading, its file becomes another one. */
+static void test_read_while_recycled(void **state)
+{
+	struct shared *s = *state;
+	struct journal_reader buffer = {0};
+	struct journal_frame f;
+
+	next_segment(s);
+	rig_disk.arg = s;
+	__atomic_store_n(&rig_disk.before_read, use_file_again, __ATOMIC_RELEASE);
+	assert_int_equal(journal_read(s->rig.j, &buffer, RIG_FIRST, &f), MA_EGAP);
+	assert_null(rig_disk.before_read);
+	journal_reader_done(&buffer);
+}
+
 static void test_in_flight_bound(void **state)
 {
 	struct shared *s = *state;
@@ -326,10 +400,9 @@ static void test_open_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_all_at_once),
-		TEST(test_trim_under_readers),
-		TEST(test_in_flight_bound),
-		TEST(test_open_bound),
+		TEST(test_all_at_once),       TEST(test_trim_under_readers),
+		TEST(test_read_while_voided), TEST(test_read_while_recycled),
+		TEST(test_in_flight_bound),   TEST(test_open_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

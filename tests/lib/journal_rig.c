@@ -44,7 +44,22 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 		errno = rig_disk.write_error;
 		return -1;
 	}
-	return syscall(SYS_pwritev, fd, parts, (long)count, offset, 0L);
+	void (*hook)(void *) = __atomic_exchange_n(&rig_disk.in_write, NULL, __ATOMIC_ACQ_REL);
+	if (!hook || count == 1)
+		return syscall(SYS_pwritev, fd, parts, (long)count, offset, 0L);
+	ssize_t first = syscall(SYS_pwritev, fd, parts, 1L, offset, 0L);
+	hook(rig_disk.arg);
+	ssize_t rest = syscall(SYS_pwritev, fd, parts + 1, (long)count - 1, offset + first, 0L);
+	return rest < 0 ? rest : first + rest;
+}
+
+ssize_t pread(int fd, void *buf, size_t size, off_t offset)
+{
+	void (*hook)(void *) = __atomic_exchange_n(&rig_disk.before_read, NULL, __ATOMIC_ACQ_REL);
+
+	if (hook)
+		hook(rig_disk.arg);
+	return syscall(SYS_pread64, fd, buf, size, offset);
 }
 
 void rig_init(struct journal_rig *rig, uint64_t max_bytes)

@@ -34,6 +34,10 @@ struct rig_disk {
 	int reserve_error; /* fallocate(2) */
 	int write_error;   /* pwritev(2) */
 	unsigned int syncs;
+	/* Called once: between the first part of a pwritev(2) and the rest; before a pread(2). */
+	void (*in_write)(void *arg);
+	void (*before_read)(void *arg);
+	void *arg;
 };
 extern struct rig_disk rig_disk;
 
