@@ -128,6 +128,8 @@ static int send_out(struct pool *p, struct served *s, const struct stat *st)
 		r = send_data(p, s, FETCH_DELTA, s->out + at, size, st);
 		at += r == 0 ? size : 0;
 	}
+	if (!at)
+		return r;
 	s->out_size -= at;
 	memmove(s->out, s->out + at, s->out_size);
 	return r;
