@@ -42,7 +42,7 @@ int index_open(const char *path, struct index **ret, char *error, size_t size)
 		{"SELECT stamp, id FROM change WHERE stamp>?1 AND stamp<=?2 "
 		 "ORDER BY stamp LIMIT ?3",
 		 &ix->changes},
-		{"SELECT id FROM object WHERE id>?1 ORDER BY id LIMIT ?2", &ix->ids},
+		{"SELECT id FROM object WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3", &ix->ids},
 		{"SELECT data FROM value WHERE name=?1", &ix->value_get},
 		{"INSERT OR REPLACE INTO value VALUES(?1,?2)", &ix->value_put},
 	};
@@ -72,11 +72,14 @@ int index_snapshot(struct index *ix, struct index **ret)
 	struct index *snap;
 	int r = index_open(ix->path, &snap, error, sizeof(error));
 
-	/* The first read pins the view. */
-	if (r == 0)
-		r = db_run(snap->db, "BEGIN; SELECT count(*) FROM value");
 	if (r < 0)
 		return r;
+	/* The first read pins the view. */
+	r = db_run(snap->db, "BEGIN; SELECT count(*) FROM value");
+	if (r < 0) {
+		index_close(snap);
+		return r;
+	}
 	*ret = snap;
 	return 0;
 }
@@ -144,6 +147,14 @@ int index_commit(struct index *ix)
 	return db_run(ix->db, "COMMIT");
 }
 
+void index_rollback(struct index *ix)
+{
+	AUTO_LOCK(held, &ix->lock);
+	int r = db_run(ix->db, "ROLLBACK");
+
+	(void)r; /* it fails if there is nothing to take back, which is as good */
+}
+
 int index_put(struct index *ix, uint64_t id, const void *state, size_t size,
 	      const struct store_handle *handle)
 {
@@ -206,15 +217,35 @@ int index_changes(struct index *ix, uint16_t slot, uint64_t after, uint64_t *ret
 	return r < 0 ? r : count;
 }
 
-int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max)
+/* Lock held. */
+static int ids_between(struct index *ix, int64_t first, int64_t last, uint64_t *ret_ids, size_t max)
 {
-	AUTO_LOCK(held, &ix->lock);
 	int count = 0;
 	int r;
 
-	db_bind_int(ix->ids, 1, (int64_t)after);
-	db_bind_int(ix->ids, 2, (int64_t)max);
+	db_bind_int(ix->ids, 1, first);
+	db_bind_int(ix->ids, 2, last);
+	db_bind_int(ix->ids, 3, (int64_t)max);
 	while ((r = db_step(ix->ids)) == 1)
 		ret_ids[count++] = (uint64_t)db_int(ix->ids, 0);
 	return r < 0 ? r : count;
+}
+
+int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max)
+{
+	AUTO_LOCK(held, &ix->lock);
+	int64_t first = (int64_t)(after + 1);
+	int count = 0;
+
+	if (after == UINT64_MAX)
+		return 0;
+	/* To the database the upper half of the ids is negative, and comes first. */
+	if (first >= 0) {
+		count = ids_between(ix, first, INT64_MAX, ret_ids, max);
+		first = INT64_MIN;
+	}
+	if (count < 0 || (size_t)count == max)
+		return count;
+	int more = ids_between(ix, first, -1, ret_ids + count, max - (size_t)count);
+	return more < 0 ? more : count + more;
 }

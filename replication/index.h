@@ -25,6 +25,8 @@ MUST_CHECK int index_value_get(struct index *ix, const char *name, uint8_t **ret
 /* Between begin and commit, one writer; readers go on and see what was put. */
 MUST_CHECK int index_begin(struct index *ix);
 MUST_CHECK int index_commit(struct index *ix);
+/* Instead of a commit, or after one that failed: nothing since the begin has happened. */
+void index_rollback(struct index *ix);
 MUST_CHECK int index_put(struct index *ix, uint64_t id, const void *state, size_t size,
 			 const struct store_handle *handle);
 MUST_CHECK int index_delete(struct index *ix, uint64_t id);
