@@ -25,9 +25,8 @@ struct catchup_out {
 	struct vector at;  /* the position of the view */
 	uint64_t begun_at; /* where the journal goes on from it */
 	size_t slot;       /* index into at.entries */
-	uint64_t after;
+	struct index_mark after;
 	uint64_t ids[CATCHUP_PAGE];
-	stamp_t stamps[CATCHUP_PAGE];
 	int count, next;
 	uint8_t *item;
 	size_t item_size; /* not 0: built, not sent yet */
@@ -72,7 +71,8 @@ int catchup_out_start(struct pool *p, struct session *s)
 	if (r == 0 && !out->item)
 		r = -ENOMEM;
 	if (r == 0)
-		log_info("pool \"%s\": node %u gets the state: shorter than the log, or the log is gone",
+		log_info("pool \"%s\": node %u gets the state: shorter than the log, or the log is "
+			 "gone",
 			 p->name, s->node);
 	return r;
 }
@@ -201,18 +201,15 @@ static int next_id(struct session *s, uint64_t *ret)
 			return 0;
 		uint16_t slot = out->at.entries[out->slot].slot;
 		uint64_t have = vector_get(&s->have, slot);
-		if (out->after < have)
-			out->after = have;
-		out->count = index_changes(out->view, slot, out->after, out->ids, out->stamps,
-					   CATCHUP_PAGE);
+		if (out->after.seq < have)
+			out->after = (struct index_mark){.seq = have, .whole = true};
+		out->count = index_changes(out->view, slot, &out->after, out->ids, CATCHUP_PAGE);
 		out->next = 0;
 		if (out->count < 0)
 			return out->count;
 		if (out->count == 0) {
 			out->slot++;
-			out->after = 0;
-		} else {
-			out->after = stamp_seq(out->stamps[out->count - 1]);
+			out->after = (struct index_mark){0};
 		}
 	}
 	*ret = out->ids[out->next++];

@@ -209,7 +209,11 @@ static int flush_write(struct pool *p, struct flush *f)
 		r = object_flush_write(p->cache, f->objects, disk_bytes, p);
 	for (size_t i = 0; r == 0 && i < sizeof(values) / sizeof(values[0]); i++)
 		r = index_value_put(p->ix, values[i].name, values[i].data, values[i].size);
-	return r == 0 ? index_commit(p->ix) : r;
+	if (r == 0)
+		r = index_commit(p->ix);
+	if (r < 0)
+		index_rollback(p->ix);
+	return r;
 }
 
 int commit_flush(struct pool *p)
@@ -225,7 +229,7 @@ int commit_flush(struct pool *p)
 	if (r == 0)
 		r = flush_write(p, f);
 	if (f->objects)
-		object_flush_done(p->cache, f->objects);
+		object_flush_done(p->cache, f->objects, r == 0);
 	free(f->losers);
 	free(f->missing);
 	if (r < 0) {

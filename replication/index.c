@@ -10,7 +10,8 @@
 
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS object(id INTEGER PRIMARY KEY, state BLOB, handle BLOB);"
-	"CREATE TABLE IF NOT EXISTS change(stamp INTEGER PRIMARY KEY, id INTEGER);"
+	"CREATE TABLE IF NOT EXISTS change(stamp INTEGER, id INTEGER, PRIMARY KEY(stamp, id))"
+	" WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS value(name BLOB PRIMARY KEY, data BLOB) WITHOUT ROWID;";
 
 struct index {
@@ -38,9 +39,9 @@ int index_open(const char *path, struct index **ret, char *error, size_t size)
 		{"INSERT OR REPLACE INTO object VALUES(?1,?2,?3)", &ix->put},
 		{"DELETE FROM object WHERE id=?1", &ix->delete},
 		{"INSERT OR REPLACE INTO change VALUES(?1,?2)", &ix->change_put},
-		{"DELETE FROM change WHERE stamp=?1", &ix->change_delete},
-		{"SELECT stamp, id FROM change WHERE stamp>?1 AND stamp<=?2 "
-		 "ORDER BY stamp LIMIT ?3",
+		{"DELETE FROM change WHERE stamp=?1 AND id=?2", &ix->change_delete},
+		{"SELECT stamp, id FROM change WHERE (stamp, id)>(?1, ?2) AND stamp<=?3 "
+		 "ORDER BY stamp, id LIMIT ?4",
 		 &ix->changes},
 		{"SELECT id FROM object WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3", &ix->ids},
 		{"SELECT data FROM value WHERE name=?1", &ix->value_get},
@@ -183,11 +184,12 @@ int index_change_put(struct index *ix, stamp_t stamp, uint64_t id)
 	return db_step(ix->change_put);
 }
 
-int index_change_delete(struct index *ix, stamp_t stamp)
+int index_change_delete(struct index *ix, stamp_t stamp, uint64_t id)
 {
 	AUTO_LOCK(held, &ix->lock);
 
 	db_bind_int(ix->change_delete, 1, (int64_t)stamp);
+	db_bind_int(ix->change_delete, 2, (int64_t)id);
 	return db_step(ix->change_delete);
 }
 
@@ -200,19 +202,21 @@ int index_value_put(struct index *ix, const char *name, const void *data, size_t
 	return db_step(ix->value_put);
 }
 
-int index_changes(struct index *ix, uint16_t slot, uint64_t after, uint64_t *ret_ids,
-		  stamp_t *ret_stamps, size_t max)
+int index_changes(struct index *ix, uint16_t slot, struct index_mark *after, uint64_t *ret_ids,
+		  size_t max)
 {
 	AUTO_LOCK(held, &ix->lock);
 	int count = 0;
 	int r;
 
-	db_bind_int(ix->changes, 1, (int64_t)stamp_make(slot, after));
-	db_bind_int(ix->changes, 2, (int64_t)stamp_make(slot, STAMP_SEQ_MAX));
-	db_bind_int(ix->changes, 3, (int64_t)max);
+	db_bind_int(ix->changes, 1, (int64_t)stamp_make(slot, after->seq));
+	db_bind_int(ix->changes, 2, after->whole ? INT64_MAX : (int64_t)after->id);
+	db_bind_int(ix->changes, 3, (int64_t)stamp_make(slot, STAMP_SEQ_MAX));
+	db_bind_int(ix->changes, 4, (int64_t)max);
 	while ((r = db_step(ix->changes)) == 1) {
-		ret_stamps[count] = (stamp_t)db_int(ix->changes, 0);
+		stamp_t stamp = (stamp_t)db_int(ix->changes, 0);
 		ret_ids[count++] = (uint64_t)db_int(ix->changes, 1);
+		*after = (struct index_mark){.seq = stamp_seq(stamp), .id = ret_ids[count - 1]};
 	}
 	return r < 0 ? r : count;
 }

@@ -31,13 +31,20 @@ MUST_CHECK int index_put(struct index *ix, uint64_t id, const void *state, size_
 			 const struct store_handle *handle);
 MUST_CHECK int index_delete(struct index *ix, uint64_t id);
 MUST_CHECK int index_change_put(struct index *ix, stamp_t stamp, uint64_t id);
-MUST_CHECK int index_change_delete(struct index *ix, stamp_t stamp);
+MUST_CHECK int index_change_delete(struct index *ix, stamp_t stamp, uint64_t id);
 MUST_CHECK int index_value_put(struct index *ix, const char *name, const void *data, size_t size);
 
-/* Ids changed by `slot` after sequence number `after`, up to `max` of them in order of stamp;
- * ret_stamps gives the last one's stamp to go on from. Returns how many. */
-MUST_CHECK int index_changes(struct index *ix, uint16_t slot, uint64_t after, uint64_t *ret_ids,
-			     stamp_t *ret_stamps, size_t max);
+/* How far a walk over the changes of one slot has come: behind the change of this number, or only
+ * behind this id among several objects that one record changed. */
+struct index_mark {
+	uint64_t seq;
+	uint64_t id;
+	bool whole;
+};
+
+/* Ids changed by `slot` behind the mark, up to `max` of them; moves the mark. Returns how many. */
+MUST_CHECK int index_changes(struct index *ix, uint16_t slot, struct index_mark *after,
+			     uint64_t *ret_ids, size_t max);
 /* Ids greater than `after`, up to `max`: to walk over all objects. */
 MUST_CHECK int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max);
 

@@ -198,12 +198,26 @@ static void test_failed_transaction(void **state)
 	assert_row(rig->ix, 1, "new");
 }
 
+/* The ids that a walk in steps of `step` finds behind sequence number `have`. */
+static size_t walk(struct index *ix, uint16_t slot, uint64_t have, size_t step, uint64_t *ret)
+{
+	struct index_mark mark = {.seq = have, .whole = true};
+	size_t n = 0;
+	int count;
+
+	while ((count = index_changes(ix, slot, &mark, ret + n, step)) > 0) {
+		assert_true((size_t)count <= step);
+		n += (size_t)count;
+	}
+	assert_int_equal(count, 0);
+	return n;
+}
+
 static void test_snapshot(void **state)
 {
 	struct rig *rig = *state;
 	struct index *a, *b, *c;
 	uint64_t ids[8];
-	stamp_t stamps[8];
 
 	put(rig->ix, 1, "one");
 	assert_int_equal(index_change_put(rig->ix, stamp_make(64, 1), 1), 0);
@@ -217,7 +231,7 @@ static void test_snapshot(void **state)
 	assert_int_equal(index_commit(rig->ix), 0);
 	assert_int_equal(index_snapshot(rig->ix, &c), 0);
 	assert_int_equal(index_delete(rig->ix, 1), 0);
-	assert_int_equal(index_change_delete(rig->ix, stamp_make(64, 1)), 0);
+	assert_int_equal(index_change_delete(rig->ix, stamp_make(64, 1), 1), 0);
 	/* Much is written, so that the log of the database would begin anew. */
 	for (unsigned int round = 0; round < 20; round++) {
 		assert_int_equal(index_begin(rig->ix), 0);
@@ -232,12 +246,12 @@ static void test_snapshot(void **state)
 		assert_row(view, 1, "one");
 		assert_row(view, 2, "");
 		assert_row(view, 100, "");
-		assert_int_equal(index_changes(view, 64, 0, ids, stamps, 8), 1);
+		assert_int_equal(walk(view, 64, 0, 8, ids), 1);
 		assert_int_equal(index_ids(view, 0, ids, 8), 1);
 	}
 	assert_row(c, 1, "ONE");
 	assert_row(c, 2, "two");
-	assert_int_equal(index_changes(c, 64, 0, ids, stamps, 8), 2);
+	assert_int_equal(walk(c, 64, 0, 4, ids), 2);
 	assert_row(rig->ix, 1, "");
 	/* The views outlive the index that they are of. */
 	index_close(rig->ix);
@@ -301,46 +315,60 @@ static void test_changes(void **state)
 {
 	static const uint16_t slots[] = {1, 64, 32767, 32768, 65535};
 	struct rig *rig = *state;
-	uint64_t ids[16];
-	stamp_t stamps[16];
+	uint64_t ids[32];
 
 	for (size_t s = 0; s < 5; s++) {
 		for (uint64_t seq = 1; seq <= 5; seq++) {
 			stamp_t stamp = stamp_make(slots[s], seq == 5 ? STAMP_SEQ_MAX : seq * 10);
 			uint64_t id = UINT64_MAX - s * 100 - seq;
 			assert_int_equal(index_change_put(rig->ix, stamp, id), 0);
+			assert_int_equal(index_change_put(rig->ix, stamp, id), 0);
 		}
 	}
 	for (size_t s = 0; s < 5; s++) {
 		/* Nothing of the slots beside it, and everything of this one. */
 		for (size_t step = 1; step <= 6; step++) {
-			uint64_t after = 0;
-			uint64_t n = 0;
-			int count;
-			while ((count = index_changes(rig->ix, slots[s], after, ids, stamps,
-						      step)) > 0) {
-				for (int i = 0; i < count; i++)
-					assert_true(ids[i] == UINT64_MAX - s * 100 - ++n);
-				after = stamp_seq(stamps[count - 1]);
-				assert_int_equal(stamp_slot(stamps[count - 1]), slots[s]);
-			}
-			assert_int_equal(count, 0);
-			assert_int_equal(n, 5);
+			assert_int_equal(walk(rig->ix, slots[s], 0, step, ids), 5);
+			for (uint64_t i = 0; i < 5; i++)
+				assert_true(ids[i] == UINT64_MAX - s * 100 - i - 1);
 		}
-		assert_int_equal(index_changes(rig->ix, slots[s], 10, ids, stamps, 16), 4);
-		assert_int_equal(index_changes(rig->ix, slots[s], 9, ids, stamps, 16), 5);
-		assert_int_equal(index_changes(rig->ix, slots[s], 40, ids, stamps, 16), 1);
-		assert_int_equal(index_changes(rig->ix, slots[s], STAMP_SEQ_MAX, ids, stamps, 16),
-				 0);
+		assert_int_equal(walk(rig->ix, slots[s], 10, 16, ids), 4);
+		assert_int_equal(walk(rig->ix, slots[s], 9, 16, ids), 5);
+		assert_int_equal(walk(rig->ix, slots[s], 40, 16, ids), 1);
+		assert_int_equal(walk(rig->ix, slots[s], STAMP_SEQ_MAX, 16, ids), 0);
 	}
-	assert_int_equal(index_changes(rig->ix, 2, 0, ids, stamps, 16), 0);
-	assert_int_equal(index_changes(rig->ix, 0, 0, ids, stamps, 16), 0);
-	/* A stamp is of one object; and is forgotten. */
-	assert_int_equal(index_change_put(rig->ix, stamp_make(64, 10), 5), 0);
-	assert_int_equal(index_changes(rig->ix, 64, 0, ids, stamps, 1), 1);
-	assert_true(ids[0] == 5);
-	assert_int_equal(index_change_delete(rig->ix, stamp_make(64, 10)), 0);
-	assert_int_equal(index_changes(rig->ix, 64, 0, ids, stamps, 16), 4);
+	assert_int_equal(walk(rig->ix, 2, 0, 16, ids), 0);
+	assert_int_equal(walk(rig->ix, 0, 0, 16, ids), 0);
+}
+
+/* One record changes a file and its directory, an exchange four objects: all are found. */
+static void test_changes_of_one_record(void **state)
+{
+	static const uint64_t ids[] = {2, 7, UINT64_C(0x0200) << 48 | 1, UINT64_C(0x8000) << 48,
+				       UINT64_MAX};
+	struct rig *rig = *state;
+	uint64_t got[32];
+
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(index_change_put(rig->ix, stamp_make(64, 10), ids[i]), 0);
+		assert_int_equal(index_change_put(rig->ix, stamp_make(64, 11), ids[i]), 0);
+	}
+	for (size_t step = 1; step <= 11; step++) {
+		unsigned int seen[5] = {0};
+		assert_int_equal(walk(rig->ix, 64, 0, step, got), 10);
+		for (size_t i = 0; i < 10; i++) {
+			for (size_t k = 0; k < 5; k++)
+				seen[k] += got[i] == ids[k];
+		}
+		for (size_t k = 0; k < 5; k++)
+			assert_int_equal(seen[k], 2);
+	}
+	/* Who has the record has all of it. */
+	assert_int_equal(walk(rig->ix, 64, 10, 32, got), 5);
+	/* One of them is forgotten: the others stay. */
+	assert_int_equal(index_change_delete(rig->ix, stamp_make(64, 10), 7), 0);
+	assert_int_equal(index_change_delete(rig->ix, stamp_make(64, 10), 8), 0);
+	assert_int_equal(walk(rig->ix, 64, 0, 32, got), 9);
 }
 
 static void test_refused(void **state)
@@ -432,8 +460,8 @@ int main(void)
 		TEST(test_rows),        TEST(test_values),
 		TEST(test_transaction), TEST(test_failed_transaction),
 		TEST(test_snapshot),    TEST(test_all_ids),
-		TEST(test_changes),     TEST(test_refused),
-		TEST(test_threads),
+		TEST(test_changes),     TEST(test_changes_of_one_record),
+		TEST(test_refused),     TEST(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

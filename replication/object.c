@@ -38,13 +38,27 @@ static void array_remove(void *array, size_t *count, size_t at, size_t element)
 	memmove(base + at * element, base + (at + 1) * element, (*count - at) * element);
 }
 
+/* Index of the link, or of its place. */
+static size_t link_find(const struct object *o, uint64_t lid)
+{
+	size_t low = 0;
+	size_t high = o->link_count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (o->links[mid].lid < lid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 struct dentry *object_link(struct object *o, uint64_t lid)
 {
-	for (size_t i = 0; i < o->link_count; i++) {
-		if (o->links[i].lid == lid)
-			return &o->links[i];
-	}
-	return NULL;
+	size_t i = link_find(o, lid);
+
+	return i < o->link_count && o->links[i].lid == lid ? &o->links[i] : NULL;
 }
 
 int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char *name,
@@ -58,9 +72,7 @@ int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char 
 	if (!l) {
 		if (o->link_count >= OBJECT_LINKS_MAX)
 			return -EMLINK;
-		size_t at = 0;
-		while (at < o->link_count && o->links[at].lid < lid)
-			at++;
+		size_t at = link_find(o, lid);
 		struct dentry *grown = array_insert(o->links, &o->link_count, at, sizeof(*l));
 		if (!grown)
 			return -ENOMEM;
@@ -127,17 +139,23 @@ void object_leaf_remove(struct object *o, stamp_t stamp)
 /* Index of the head of this name, or of its place. */
 static size_t xattr_find(const struct object *o, const char *name, size_t size, bool *ret_found)
 {
-	for (size_t i = 0; i < o->xattr_count; i++) {
-		const char *have = o->xattrs[i].name;
+	size_t low = 0;
+	size_t high = o->xattr_count;
+
+	*ret_found = false;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const char *have = o->xattrs[mid].name;
 		int c = strncmp(have, name, size);
 		if (c == 0 && have[size] != '\0')
 			c = 1;
-		*ret_found = c == 0;
-		if (c >= 0)
-			return i;
+		*ret_found = *ret_found || c == 0;
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	*ret_found = false;
-	return o->xattr_count;
+	return low;
 }
 
 stamp_t object_xattr(const struct object *o, const char *name, size_t name_size)
@@ -154,6 +172,8 @@ int object_xattr_set(struct object *o, const char *name, size_t name_size, stamp
 	size_t i = xattr_find(o, name, name_size, &found);
 
 	if (!found) {
+		if (o->xattr_count >= OBJECT_XATTRS_MAX)
+			return MA_ELIMIT;
 		AUTO_FREE char *copy = strndup(name, name_size);
 		if (!copy)
 			return -ENOMEM;
@@ -294,7 +314,8 @@ static int decode_links(struct rd *r, struct object *o)
 		uint8_t flags = rd_u8(r);
 		size_t size;
 		const char *name = (const char *)rd_blob16(r, 255, &size);
-		if (r->failed || !size || memchr(name, 0, size) || memchr(name, '/', size))
+		if (r->failed || !size || memchr(name, 0, size) || memchr(name, '/', size) ||
+		    (name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.'))))
 			return MA_ECORRUPT;
 		struct dentry *l;
 		int code = object_link_set(o, lid, parent, name, size, stamp, &l);

@@ -116,6 +116,14 @@ static void evict(struct object_cache *c)
 	}
 }
 
+static int compare_stamps(const void *a, const void *b)
+{
+	stamp_t x = *(const stamp_t *)a;
+	stamp_t y = *(const stamp_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 /* The stamps under which a peer's question "what changed since" must find this object. */
 static size_t stamps_of(const struct object *o, stamp_t *ret)
 {
@@ -130,13 +138,11 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 		ret[n++] = o->leaves[i].stamp;
 	for (size_t i = 0; i < o->xattr_count; i++)
 		ret[n++] = o->xattrs[i].stamp;
-	/* Without zeros and doubles; the arrays are short. */
+	/* In order, without zeros and doubles. */
 	size_t kept = 0;
+	qsort(ret, n, sizeof(*ret), compare_stamps);
 	for (size_t i = 0; i < n; i++) {
-		bool skip = ret[i] == 0;
-		for (size_t k = 0; k < kept && !skip; k++)
-			skip = ret[k] == ret[i];
-		if (!skip)
+		if (ret[i] && (!kept || ret[kept - 1] != ret[i]))
 			ret[kept++] = ret[i];
 	}
 	return kept;
@@ -232,6 +238,28 @@ int object_get(struct object_cache *c, uint64_t id, struct object **ret)
 	}
 }
 
+/* Dropped and not yet flushed: it comes to life again as a new one. What the cache knows of it (who
+ * holds it, what stands in the index) stays. */
+static void begin_anew(struct object *o, mode_t type)
+{
+	struct object old = *o;
+	struct object kept = {.id = o->id,
+			      .type = type & S_IFMT,
+			      .bytes = o->bytes,
+			      .refs = o->refs,
+			      .dirty = o->dirty,
+			      .known = o->known,
+			      .conflicts = o->conflicts,
+			      .saved = o->saved,
+			      .saved_count = o->saved_count,
+			      .node = o->node};
+
+	memcpy(kept.hash, o->hash, sizeof(kept.hash));
+	old.saved = NULL;
+	object_clear(&old);
+	*o = kept;
+}
+
 int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object **ret)
 {
 	AUTO_LOCK(held, &c->lock);
@@ -239,10 +267,7 @@ int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object *
 
 	HASH_FIND(hh, c->table, &id, sizeof(id), n);
 	if (n && n->object.gone) {
-		/* Dropped and not yet flushed: it comes to life again as a new one. */
-		n->object.gone = false;
-		n->object.dead = false;
-		n->object.type = type & S_IFMT;
+		begin_anew(&n->object, type);
 		list_remove(c, n);
 		n->object.refs++;
 		mark_dirty(c, n);
@@ -402,24 +427,22 @@ static int write_row(struct object_cache *c, struct object_flush *f, size_t i)
 		f->rows[i].stamp_count = 0;
 		int g = index_delete(c->ix, o->id);
 		for (size_t k = 0; g == 0 && k < o->saved_count; k++)
-			g = index_change_delete(c->ix, o->saved[k]);
+			g = index_change_delete(c->ix, o->saved[k], o->id);
 		return g;
 	}
 	int r = index_put(c->ix, o->id, f->rows[i].state, f->rows[i].size, &f->rows[i].handle);
+	const stamp_t *was = o->saved, *was_end = was + o->saved_count;
+	const stamp_t *is = f->rows[i].stamps, *is_end = is + f->rows[i].stamp_count;
 
-	for (size_t k = 0; r == 0 && k < o->saved_count; k++) {
-		bool still = false;
-		for (size_t n = 0; n < f->rows[i].stamp_count && !still; n++)
-			still = f->rows[i].stamps[n] == o->saved[k];
-		if (!still)
-			r = index_change_delete(c->ix, o->saved[k]);
-	}
-	for (size_t n = 0; r == 0 && n < f->rows[i].stamp_count; n++) {
-		bool already = false;
-		for (size_t k = 0; k < o->saved_count && !already; k++)
-			already = f->rows[i].stamps[n] == o->saved[k];
-		if (!already)
-			r = index_change_put(c->ix, f->rows[i].stamps[n], o->id);
+	while (r == 0 && (was < was_end || is < is_end)) {
+		if (is == is_end || (was < was_end && *was < *is)) {
+			r = index_change_delete(c->ix, *was++, o->id);
+		} else if (was == was_end || *is < *was) {
+			r = index_change_put(c->ix, *is++, o->id);
+		} else {
+			was++;
+			is++;
+		}
 	}
 	return r;
 }
@@ -436,16 +459,20 @@ int object_flush_write(struct object_cache *c, struct object_flush *f, object_by
 	return r;
 }
 
-void object_flush_done(struct object_cache *c, struct object_flush *f)
+void object_flush_done(struct object_cache *c, struct object_flush *f, bool committed)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		struct object *o = f->rows[i].object;
-		{
+		if (committed) {
 			AUTO_LOCK(held, &c->lock);
 			free(o->saved);
 			o->saved = f->rows[i].stamps;
 			o->saved_count = f->rows[i].stamp_count;
-			o->known = true;
+			o->known = !f->rows[i].gone;
+		} else {
+			AUTO_LOCK(held, &c->lock);
+			free(f->rows[i].stamps);
+			mark_dirty(c, o->node);
 		}
 		free(f->rows[i].state);
 		object_put(c, o);

@@ -332,6 +332,9 @@ static int change_xattr(struct pool *p, uint64_t id, struct record *rec, int fla
 		return branch_promote(p, id);
 	AUTO_LOCKS struct locks_held held;
 	locks_take(&p->locks, &o.o->id, 1, &held);
+	if (o.o->xattr_count >= OBJECT_XATTRS_MAX / 2 &&
+	    !object_xattr(o.o, rec->name, rec->name_size))
+		return -ENOSPC;
 	rec->kind = REC_XATTR;
 	rec->id = o.o->id;
 	rec->time_ns = ops_now_ns();
