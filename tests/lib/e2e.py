@@ -18,7 +18,7 @@ import traceback
 import tree
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-LIMIT_S = 60.0
+LIMIT_S, TWIN_LIMIT_S = 60.0, 5.0
 
 
 class CheckFailed(Exception):
@@ -34,8 +34,12 @@ def check(truth, text, *args):
         raise CheckFailed(text % args if args else text)
 
 
+patience_s = LIMIT_S  # less in a twin, once its fault is planted: then nothing good will come
+
+
 def until(test, what, limit_s=LIMIT_S):
     """Polls until test() is true; what it waits for is an observable fact, never a guessed time."""
+    limit_s = min(limit_s, patience_s)
     end, error = time.monotonic() + limit_s, None
     while True:
         try:
@@ -132,6 +136,7 @@ class Case:
 
     # ---- checks
     def in_sync(self, limit_s=LIMIT_S):
+        limit_s = min(limit_s, patience_s)
         check(self.lab("wait", "--timeout", limit_s, ok=False).returncode == 0, "not in sync within %d s", limit_s)
 
     def equal(self, dirs=None, ignore=()):
@@ -142,7 +147,9 @@ class Case:
 
     def twin(self, what, plant):
         """What would make this case fail, done only in its twin."""
+        global patience_s
         if self.is_twin:
+            patience_s = TWIN_LIMIT_S
             print("planted: " + what, flush=True)
             self.planted = True
             plant()
