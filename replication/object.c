@@ -314,7 +314,8 @@ static int decode_links(struct rd *r, struct object *o)
 		uint8_t flags = rd_u8(r);
 		size_t size;
 		const char *name = (const char *)rd_blob16(r, 255, &size);
-		if (r->failed || !size || memchr(name, 0, size) || memchr(name, '/', size) ||
+		if (r->failed || !lid || !size || memchr(name, 0, size) ||
+		    memchr(name, '/', size) ||
 		    (name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.'))))
 			return MA_ECORRUPT;
 		struct dentry *l;
@@ -352,6 +353,12 @@ static int decode_rest(struct rd *r, struct object *o)
 	return r->failed || rd_left(r) ? MA_ECORRUPT : 0;
 }
 
+static bool type_known(mode_t type)
+{
+	return type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFIFO ||
+	       type == S_IFSOCK || type == S_IFCHR || type == S_IFBLK;
+}
+
 int object_decode(const void *state, size_t size, struct object *ret)
 {
 	struct rd r = rd_init(state, size);
@@ -377,7 +384,7 @@ int object_decode(const void *state, size_t size, struct object *ret)
 	ret->attrs.mtime_ns = (int64_t)rd_u64(&r);
 	size_t target_size;
 	const char *target = (const char *)rd_blob16(&r, 4095, &target_size);
-	if (r.failed || !ret->id)
+	if (r.failed || !ret->id || !type_known(ret->type))
 		return MA_ECORRUPT;
 	if (target_size) {
 		ret->attrs.target = strndup(target, target_size);
