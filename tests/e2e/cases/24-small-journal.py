@@ -36,6 +36,7 @@ def test(case):
     case.lab("heal", 3)
     case.equal()
     got = case.wire()[2]["rx"] - before
+    print("%d bytes to node 3" % got)
     e2e.check(got < 8 << 20, "%d bytes to node 3: more than what changed", got)
     for d in case.dirs:
         e2e.check(e2e.get(d + "/from-c") == b"after" and e2e.get(d + "/of-c") == e2e.noise("c", 3000),
