@@ -11,6 +11,7 @@
 
 #define MOMENTS 16384u /* two things that share one only cause a superfluous notice */
 #define BUCKETS 16384u
+#define TOLD    16384u /* recent answers, by hash of the id */
 
 struct changes {
 	_Atomic uint64_t now;              /* counts the changes */
@@ -19,6 +20,10 @@ struct changes {
 	pthread_mutex_t queue_lock; /* all below, and writing the above */
 	pthread_cond_t filled;
 	struct known known;
+	struct {
+		uint64_t id;
+		uint64_t parent;
+	} told[TOLD];
 	struct change *first;
 	struct change **last;
 	struct change *table[BUCKETS]; /* the queued ones by hash */
@@ -169,12 +174,23 @@ void changes_entry(struct changes *changes, uint64_t parent, const char *name)
 	queue_add(changes, CHANGE_INODE, parent, "");
 }
 
-void changes_known(struct changes *changes, uint64_t id)
+void changes_known(struct changes *changes, uint64_t parent, uint64_t id)
 {
+	size_t at = hash_of(id, "") % TOLD;
 	AUTO_LOCK(guard, &changes->queue_lock);
 
 	known_add(&changes->known, id);
 	changes->inexact = changes->known.all;
+	changes->told[at].id = id;
+	changes->told[at].parent = parent;
+}
+
+uint64_t changes_told_by(struct changes *changes, uint64_t id)
+{
+	size_t at = hash_of(id, "") % TOLD;
+	AUTO_LOCK(guard, &changes->queue_lock);
+
+	return changes->told[at].id == id ? changes->told[at].parent : 0;
 }
 
 uint64_t changes_now(struct changes *changes)

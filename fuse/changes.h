@@ -7,7 +7,7 @@
  *
  * A request notes changes_now() before it looks at the pool. After its answer has left, it asks
  * changes_settle_x(): if the thing changed in between, the notice may have overtaken the answer,
- * so the change is queued again. A change that comes later finds the answer delivered.
+ * so the change is queued again. Docs: docs/decisions/0006-mount-caches.md.
  */
 #ifndef FUSE_CHANGES_H
 #define FUSE_CHANGES_H
@@ -46,8 +46,10 @@ void changes_free(struct changes *changes);
 void changes_inode(struct changes *changes, uint64_t id, bool attr_only);
 void changes_entry(struct changes *changes, uint64_t parent, const char *name);
 
-/* The kernel is about to be told of this id. */
-void changes_known(struct changes *changes, uint64_t id);
+/* The kernel is about to be told of this id, as an entry of `parent`. */
+void changes_known(struct changes *changes, uint64_t parent, uint64_t id);
+/* The directory through which it was told of the id last; 0: not remembered. */
+uint64_t changes_told_by(struct changes *changes, uint64_t id);
 
 uint64_t changes_now(struct changes *changes);
 void changes_settle_inode(struct changes *changes, uint64_t since, uint64_t id);

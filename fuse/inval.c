@@ -16,6 +16,21 @@ struct inval {
 	uint64_t ids[KNOWN_PAGE_IDS];
 };
 
+/* An answer is put to use by the program that asked, when it gets to run, and a notice may come
+ * before that: then there is no inode yet. Whoever is about to make it holds the directory. */
+static void inode_tell(struct inval *inval, uint64_t id, bool attr_only)
+{
+	const struct inval_sink *sink = &inval->sink;
+
+	if (sink->inode(sink->arg, id, attr_only))
+		return;
+	uint64_t parent = changes_told_by(inval->changes, id);
+	if (!parent)
+		return;
+	sink->digest(sink->arg, parent);
+	(void)sink->inode(sink->arg, id, attr_only);
+}
+
 /* The queue was full. Slow, but what the kernel holds is right again afterwards. */
 static void everything_tell(struct inval *inval)
 {
@@ -29,7 +44,7 @@ static void everything_tell(struct inval *inval)
 	inval->sink.names(inval->sink.arg);
 	while (changes_walk(inval->changes, &at, inval->ids, &count)) {
 		for (size_t i = 0; i < count; i++)
-			inval->sink.inode(inval->sink.arg, inval->ids[i], false);
+			inode_tell(inval, inval->ids[i], false);
 	}
 }
 
@@ -40,7 +55,7 @@ static void change_tell(struct inval *inval, const struct change *change)
 	switch (change->kind) {
 	case CHANGE_ATTR:
 	case CHANGE_INODE:
-		sink->inode(sink->arg, change->id, change->kind == CHANGE_ATTR);
+		inode_tell(inval, change->id, change->kind == CHANGE_ATTR);
 		break;
 	case CHANGE_ENTRY:
 		sink->entry(sink->arg, change->id, change->name);

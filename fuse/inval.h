@@ -18,8 +18,12 @@ struct inval;
 /* Where the notices go. They may block in the kernel. */
 struct inval_sink {
 	void *arg;
-	void (*inode)(void *arg, uint64_t id, bool attr_only);
+	/* False: the kernel has no such inode, or not yet. */
+	bool (*inode)(void *arg, uint64_t id, bool attr_only);
 	void (*entry)(void *arg, uint64_t parent, const char *name);
+	/* Returns when the answers that the kernel got about this directory's entries are in force.
+	 */
+	void (*digest)(void *arg, uint64_t parent);
 	/* All names; the ids follow one by one through `inode`. */
 	void (*names)(void *arg);
 };

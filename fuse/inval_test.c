@@ -22,7 +22,7 @@ static struct changes *changes_made(void)
 	struct changes *changes = NULL;
 
 	assert_int_equal(changes_new(&changes), 0);
-	changes_known(changes, LAST);
+	changes_known(changes, 1, LAST);
 	return changes;
 }
 
@@ -97,7 +97,7 @@ static void test_only_known(void **state)
 	struct changes *changes = changes_made();
 
 	(void)state;
-	changes_known(changes, 7);
+	changes_known(changes, 1, 7);
 	changes_inode(changes, 7, false);
 	changes_inode(changes, 8, false);
 	changes_entry(changes, 8, "name");
@@ -110,8 +110,8 @@ static void test_no_repetition(void **state)
 	struct changes *changes = changes_made();
 
 	(void)state;
-	changes_known(changes, 1);
-	changes_known(changes, 7);
+	changes_known(changes, 1, 1);
+	changes_known(changes, 1, 7);
 	changes_inode(changes, 7, true);
 	changes_entry(changes, 1, "a");
 	changes_entry(changes, 1, "b");
@@ -143,12 +143,12 @@ static void test_settle(void **state)
 	/* The kernel did not know 7 when it changed, but the answer under way tells it. */
 	since = changes_now(changes);
 	changes_inode(changes, 7, false);
-	changes_known(changes, 7);
+	changes_known(changes, 1, 7);
 	changes_settle_inode(changes, since, 7);
 	expect_queued(changes, "i7 ");
 	/* The notice has left; the answer comes after it. */
 	since = changes_now(changes);
-	changes_known(changes, 1);
+	changes_known(changes, 1, 1);
 	changes_entry(changes, 1, "name");
 	expect_queued(changes, "e1/name i1 ");
 	changes_settle_entry(changes, since, 1, "name");
@@ -179,7 +179,7 @@ static void test_overflow(void **state)
 	size_t count = 0;
 
 	(void)state;
-	changes_known(changes, 1);
+	changes_known(changes, 1, 1);
 	fill(changes, CHANGES_MAX - 1); /* one more for the directory itself */
 	struct change *batch = changes_take(changes);
 	for (const struct change *c = batch; c; c = c->next)
@@ -222,15 +222,19 @@ struct world {
 	_Atomic unsigned int names_told;
 	_Atomic unsigned int ids_told;
 	struct changes *changes;
+	_Atomic uint64_t absent; /* told of, but the kernel has not made it yet */
+	_Atomic uint64_t digested;
 	_Atomic unsigned int truth[IDS];  /* what the pool holds */
 	_Atomic unsigned int cached[IDS]; /* what the kernel holds; 0: nothing */
 };
 
-static void told_inode(void *arg, uint64_t id, bool attr_only)
+static bool told_inode(void *arg, uint64_t id, bool attr_only)
 {
 	struct world *world = arg;
 
 	(void)attr_only;
+	if (id == world->absent)
+		return false;
 	if (id < IDS)
 		world->cached[id] = 0;
 	(void)pthread_mutex_lock(&world->lock);
@@ -239,6 +243,17 @@ static void told_inode(void *arg, uint64_t id, bool attr_only)
 		world->last_told = true;
 	(void)pthread_cond_broadcast(&world->told);
 	(void)pthread_mutex_unlock(&world->lock);
+	return true;
+}
+
+/* The program that asked gets to run: what it was answered is cached now. */
+static void told_digest(void *arg, uint64_t parent)
+{
+	struct world *world = arg;
+
+	world->cached[world->absent] = 1;
+	world->absent = UINT64_MAX;
+	world->digested = parent;
 }
 
 static void told_entry(void *arg, uint64_t parent, const char *name)
@@ -256,9 +271,14 @@ static void told_names(void *arg)
 static void world_start(struct world *world, struct inval **ret)
 {
 	const struct inval_sink sink = {
-		.arg = world, .inode = told_inode, .entry = told_entry, .names = told_names};
+		.arg = world,
+		.inode = told_inode,
+		.entry = told_entry,
+		.digest = told_digest,
+		.names = told_names,
+	};
 
-	*world = (struct world){.changes = changes_made()};
+	*world = (struct world){.changes = changes_made(), .absent = UINT64_MAX};
 	assert_int_equal(pthread_mutex_init(&world->lock, NULL), 0);
 	assert_int_equal(pthread_cond_init(&world->told, NULL), 0);
 	assert_int_equal(inval_new(world->changes, &sink, ret), 0);
@@ -283,6 +303,24 @@ static void world_end(struct world *world, struct inval *inval)
 	(void)pthread_mutex_destroy(&world->lock);
 }
 
+/* Answered, but the program that asked has not run since: the notice finds no inode. */
+static void test_undigested(void **state)
+{
+	struct inval *inval;
+	struct world world;
+
+	(void)state;
+	world_start(&world, &inval);
+	changes_known(world.changes, 77, 5);
+	world.absent = 5;
+	world.truth[5] = 2;
+	changes_inode(world.changes, 5, false);
+	world_drain(&world);
+	assert_int_equal(world.digested, 77);
+	assert_int_equal(world.cached[5], 0);
+	world_end(&world, inval);
+}
+
 static void test_everything(void **state)
 {
 	struct inval *inval;
@@ -293,7 +331,7 @@ static void test_everything(void **state)
 	world_drain(&world);
 	unsigned int before = world.ids_told;
 	for (uint64_t id = 1; id < IDS; id++) {
-		changes_known(world.changes, id);
+		changes_known(world.changes, 1, id);
 		world.cached[id] = 1;
 	}
 	(void)pthread_mutex_lock(&world.lock); /* holds the thread up at its next notice */
@@ -330,7 +368,7 @@ static void *reader_run(void *arg)
 		uint64_t since = changes_now(world->changes);
 		unsigned int seen = world->truth[id];
 
-		changes_known(world->changes, id);
+		changes_known(world->changes, 1, id);
 		(void)sched_yield(); /* invites the notice to overtake the answer */
 		world->cached[id] = seen;
 		changes_settle_inode(world->changes, since, id);
@@ -375,11 +413,11 @@ static void test_nothing_stale(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known),         cmocka_unit_test(test_known_limit),
-		cmocka_unit_test(test_only_known),    cmocka_unit_test(test_no_repetition),
-		cmocka_unit_test(test_settle),        cmocka_unit_test(test_overflow),
-		cmocka_unit_test(test_stop),          cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_nothing_stale),
+		cmocka_unit_test(test_known),      cmocka_unit_test(test_known_limit),
+		cmocka_unit_test(test_only_known), cmocka_unit_test(test_no_repetition),
+		cmocka_unit_test(test_settle),     cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_stop),       cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_undigested), cmocka_unit_test(test_nothing_stale),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,10 +9,6 @@
 #define NOTICE_INC_EPOCH       8
 #define NOTICE_INC_EPOCH_MINOR 44
 
-/* Linux 6.2 and newer: the name is looked up again but stays where it is, so that a working
- * directory or a mount below it survives. Older kernels ignore the bit and drop the name. */
-#define NOTICE_EXPIRE_ONLY 1
-
 /* setxattr without FUSE_SETXATTR_EXT: size and flags only. */
 #define SHORT_SETXATTR 8
 
@@ -102,8 +98,10 @@ void kernel_reply(struct kernel *kernel, const struct iovec *parts, int count)
 		return;
 	struct fuse_init_out *out = parts[1].iov_base;
 
-	/* Without the first the kernel asks for security.capability before each write. */
-	out->flags |= (uint32_t)kernel->offered & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT);
+	/* Without killpriv the kernel asks for security.capability before each write; parallel
+	 * calls in a directory are wanted by libfuse, too, but 3.14 forgets to say so. */
+	out->flags |= (uint32_t)kernel->offered &
+		      (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_PARALLEL_DIROPS);
 	kernel->long_setxattr = out->flags & FUSE_SETXATTR_EXT;
 }
 
@@ -130,12 +128,13 @@ int kernel_notice_inode(int fd, uint64_t id, bool attr_only)
 	return notice(fd, FUSE_NOTIFY_INVAL_INODE, parts, 2);
 }
 
+/* Not FUSE_EXPIRE_ONLY: an expired name is looked up without its directory being held, and the
+ * answer could put it back in force behind the next notice. */
 int kernel_notice_entry(int fd, uint64_t parent, const char *name)
 {
 	struct fuse_notify_inval_entry_out out = {
 		.parent = parent,
 		.namelen = (uint32_t)strlen(name),
-		.flags = NOTICE_EXPIRE_ONLY,
 	};
 	struct iovec parts[3] = {
 		[1] = {.iov_base = &out, .iov_len = sizeof(out)},

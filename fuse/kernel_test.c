@@ -105,14 +105,16 @@ static void test_init(void **state)
 
 	(void)state;
 	m.init.minor = 44;
-	m.init.flags = FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_WRITEBACK_CACHE;
+	m.init.flags = FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_PARALLEL_DIROPS |
+		       FUSE_WRITEBACK_CACHE;
 	assert_int_equal(kernel_request(&kernel, &m, sizeof(m)), 0);
 	assert_true(kernel_has_epoch(&kernel));
 	kernel_reply(&kernel, parts, 2); /* to something else */
 	assert_int_equal(out.flags, FUSE_ASYNC_READ);
 	head.unique = 42;
 	kernel_reply(&kernel, parts, 2);
-	assert_int_equal(out.flags, FUSE_ASYNC_READ | FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT);
+	assert_int_equal(out.flags, FUSE_ASYNC_READ | FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT |
+					    FUSE_PARALLEL_DIROPS);
 	assert_true(kernel.long_setxattr);
 
 	/* An older kernel is promised nothing that it did not offer. */

@@ -23,15 +23,21 @@ static void descriptors_raise(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void notice_inode(void *arg, uint64_t id, bool attr_only)
+static bool notice_inode(void *arg, uint64_t id, bool attr_only)
 {
-	/* -ENOENT: the kernel has forgotten it. Others only when the mount has gone. */
-	(void)kernel_notice_inode(((struct mount *)arg)->fd, id, attr_only);
+	/* Other failures than this one mean that the mount has gone. */
+	return kernel_notice_inode(((struct mount *)arg)->fd, id, attr_only) != -ENOENT;
 }
 
 static void notice_entry(void *arg, uint64_t parent, const char *name)
 {
 	(void)kernel_notice_entry(((struct mount *)arg)->fd, parent, name);
+}
+
+/* Notices about names wait for whoever holds the directory. Nothing is remembered of this name. */
+static void notice_digest(void *arg, uint64_t parent)
+{
+	(void)kernel_notice_entry(((struct mount *)arg)->fd, parent, POOL_RESERVED);
 }
 
 static void notice_names(void *arg)
@@ -83,6 +89,7 @@ static int session_make(struct mount *mount, int *fd, char *error, size_t size)
 	struct fuse_args args = FUSE_ARGS_INIT(1, words);
 
 	mount->session = fuse_session_new(&args, &mount_ops, sizeof(mount_ops), mount);
+	fuse_opt_free_args(&args); /* libfuse has made a copy */
 	if (!mount->session)
 		return err_say(error, size, -ENOMEM, "can't make a session of libfuse");
 	int code = server_new(*fd, &mount->server);
@@ -100,6 +107,7 @@ static int serving_start(struct mount *mount, char *error, size_t size)
 		.arg = mount,
 		.inode = notice_inode,
 		.entry = notice_entry,
+		.digest = notice_digest,
 		.names = notice_names,
 	};
 	const struct pool_watch watch = {
@@ -108,7 +116,7 @@ static int serving_start(struct mount *mount, char *error, size_t size)
 		.entry = watch_entry,
 	};
 
-	changes_known(mount->changes, POOL_ROOT_ID);
+	changes_known(mount->changes, POOL_ROOT_ID, POOL_ROOT_ID);
 	int code = inval_new(mount->changes, &sink, &mount->inval);
 	if (code == 0) {
 		pool_set_watch(mount->pool, &watch);

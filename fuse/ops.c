@@ -25,7 +25,8 @@ void answer_code(fuse_req_t req, int code)
 	(void)fuse_reply_err(req, err_errno(code));
 }
 
-void answer_fill(struct mount *mount, const struct stat *st, struct fuse_entry_param *ret)
+void answer_fill(struct mount *mount, uint64_t parent, const struct stat *st,
+		 struct fuse_entry_param *ret)
 {
 	*ret = (struct fuse_entry_param){
 		.ino = st->st_ino,
@@ -33,11 +34,11 @@ void answer_fill(struct mount *mount, const struct stat *st, struct fuse_entry_p
 		.attr_timeout = mount_attr_seconds(mount),
 		.entry_timeout = mount->entry_s,
 	};
-	changes_known(mount->changes, st->st_ino);
+	changes_known(mount->changes, parent, st->st_ino);
 }
 
 void answer_entry(fuse_req_t req, uint64_t since, int code, uint64_t parent, const char *name,
-		  const struct stat *st)
+		  const struct stat *st, double seconds)
 {
 	struct mount *mount = mount_of(req);
 	struct fuse_entry_param entry;
@@ -46,13 +47,15 @@ void answer_entry(fuse_req_t req, uint64_t since, int code, uint64_t parent, con
 		answer_code(req, code);
 		return;
 	}
-	answer_fill(mount, st, &entry);
+	answer_fill(mount, parent, st, &entry);
+	entry.attr_timeout = seconds;
 	(void)fuse_reply_entry(req, &entry);
 	changes_settle_entry(mount->changes, since, parent, name);
 	changes_settle_inode(mount->changes, since, st->st_ino);
 }
 
-void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const struct stat *st)
+void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const struct stat *st,
+		 double seconds)
 {
 	struct mount *mount = mount_of(req);
 
@@ -60,7 +63,7 @@ void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const st
 		answer_code(req, code);
 		return;
 	}
-	(void)fuse_reply_attr(req, st, mount_attr_seconds(mount));
+	(void)fuse_reply_attr(req, st, seconds);
 	changes_settle_inode(mount->changes, since, id);
 }
 

@@ -25,6 +25,8 @@
  * the net below a lost notice; it is close-meshed where the kernel can't forget all at once. */
 #define REMEMBER_LONG_S  3600.0
 #define REMEMBER_SHORT_S 60.0
+/* Where the kernel takes an answer for newer than a notice that came before it. */
+#define REMEMBER_MOMENT_S 1.0
 
 struct mount {
 	struct pool *pool;
@@ -58,13 +60,16 @@ struct pool_caller caller_of(fuse_req_t req);
 /* 0 or a negative code as the answer. */
 void answer_code(fuse_req_t req, int code);
 
-/* What lookup and its like answer; `code` as the pool gave it. The caller settles nothing. */
+/* What lookup and its like answer; `code` as the pool gave it. The caller settles nothing. The
+ * attributes are remembered for `seconds`. */
 void answer_entry(fuse_req_t req, uint64_t since, int code, uint64_t parent, const char *name,
-		  const struct stat *st);
-void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const struct stat *st);
+		  const struct stat *st, double seconds);
+void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const struct stat *st,
+		 double seconds);
 
-/* Attributes as the kernel is to remember them. Tells that the id is known now. */
-void answer_fill(struct mount *mount, const struct stat *st, struct fuse_entry_param *ret);
+/* Attributes as the kernel is to remember them. Notes that the id is known now. */
+void answer_fill(struct mount *mount, uint64_t parent, const struct stat *st,
+		 struct fuse_entry_param *ret);
 
 /* Clears setuid, setgid and tells the kernel, which keeps the old mode otherwise. */
 MUST_CHECK int priv_kill(struct mount *mount, uint64_t id, int fd);

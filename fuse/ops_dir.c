@@ -72,7 +72,7 @@ static int entry_look(struct listing *l, const struct dirent64 *d, struct fuse_e
 	if (code)
 		return code;
 	if (l->plus)
-		answer_fill(mount, &st, entry);
+		answer_fill(mount, l->dir, &st, entry);
 	else
 		entry->attr.st_ino = id;
 	return 0;

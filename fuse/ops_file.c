@@ -51,7 +51,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	}
 	struct fuse_entry_param entry;
 
-	answer_fill(mount, &st, &entry);
+	answer_fill(mount, parent, &st, &entry);
 	file_info_fill(fi, handle);
 	/* The caller was interrupted: nobody will release it. */
 	if (fuse_reply_create(req, &entry, fi) != 0)

@@ -20,7 +20,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	int code = pool_getattr(mount->pool, id, &st);
 
 	(void)fi;
-	answer_attr(req, since, code, id, &st);
+	answer_attr(req, since, code, id, &st, mount_attr_seconds(mount));
 }
 
 static unsigned int valid_of(int to_set)
@@ -67,7 +67,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st, int to_set,
 	};
 	int code = pool_setattr(mount->pool, id, handle ? handle->fd : -1, &attr, &changed);
 
-	answer_attr(req, since, code, id, &changed);
+	answer_attr(req, since, code, id, &changed, REMEMBER_MOMENT_S);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t id)

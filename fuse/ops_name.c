@@ -11,7 +11,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int code = pool_lookup(mount->pool, parent, name, &st);
 
 	if (code != -ENOENT) {
-		answer_entry(req, since, code, parent, name, &st);
+		answer_entry(req, since, code, parent, name, &st, mount_attr_seconds(mount));
 		return;
 	}
 	/* Id 0 lets the kernel remember that there is no such name. */
@@ -30,7 +30,7 @@ static void make(fuse_req_t req, uint64_t parent, const char *name, mode_t mode,
 	struct stat st;
 	int code = pool_make(mount->pool, &caller, parent, name, mode, rdev, target, &st);
 
-	answer_entry(req, since, code, parent, name, &st);
+	answer_entry(req, since, code, parent, name, &st, mount_attr_seconds(mount));
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
@@ -55,7 +55,7 @@ void op_link(fuse_req_t req, fuse_ino_t id, fuse_ino_t parent, const char *name)
 	struct stat st;
 	int code = pool_link(mount->pool, id, parent, name, &st);
 
-	answer_entry(req, since, code, parent, name, &st);
+	answer_entry(req, since, code, parent, name, &st, REMEMBER_MOMENT_S);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)

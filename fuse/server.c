@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/auto.h"
@@ -22,6 +23,10 @@
 #define REQUEST_SIZE (SERVER_REQUEST_MAX + REQUEST_HEAD)
 #define STACK_SIZE   (256u << 10)
 
+/* Ends a thread's waiting for requests. Ignored by default, so that a stray one does no harm. */
+#define SIGNAL_WAKE  SIGURG
+#define WAKE_WAIT_NS 2000000
+
 struct worker {
 	struct server *server;
 	struct worker *next;
@@ -29,6 +34,7 @@ struct worker {
 	int fd;        /* the answers must leave where the request came in */
 	void *request; /* REQUEST_SIZE */
 	char *scratch; /* SERVER_REQUEST_MAX, made when first needed */
+	atomic_bool reading;
 };
 
 struct server {
@@ -88,18 +94,6 @@ static int worker_new(struct server *server, struct worker **ret)
 	return 0;
 }
 
-/* The only place where a thread can be cancelled: here it holds nothing. */
-static ssize_t request_read(int fd, void *buf)
-{
-	int old;
-
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
-	ssize_t n = read(fd, buf, REQUEST_SIZE);
-	int error = errno;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-	return n < 0 ? -error : n;
-}
-
 static void request_serve(struct server *server, void *request, size_t size)
 {
 	struct fuse_buf buf = {.mem = request, .size = size};
@@ -113,19 +107,30 @@ static void request_serve(struct server *server, void *request, size_t size)
 
 static void *worker_run(void *arg);
 
-/* Joins the threads that ended by themselves. */
-static void ended_join(struct worker *ended)
+static void workers_free(struct worker *worker)
 {
-	while (ended) {
-		struct worker *next = ended->next;
+	while (worker) {
+		struct worker *next = worker->next;
 
-		(void)pthread_join(ended->thread, NULL);
-		worker_free(ended);
-		ended = next;
+		worker_free(worker);
+		worker = next;
 	}
 }
 
-/* Signals go to the threads that the main file chose for them, never to these. */
+/* The threads that ended by themselves. */
+static void ended_join(struct worker *ended)
+{
+	for (const struct worker *w = ended; w; w = w->next)
+		(void)pthread_join(w->thread, NULL);
+	workers_free(ended);
+}
+
+static void on_wake(int number)
+{
+	(void)number; /* that it came is enough: read(2) returns EINTR */
+}
+
+/* Signals go to the threads that the main file chose for them, but for ours. */
 static int thread_start(struct worker *worker)
 {
 	pthread_attr_t attr;
@@ -136,6 +141,7 @@ static int thread_start(struct worker *worker)
 		return -ENOMEM;
 	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGNAL_WAKE);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	int code = pthread_create(&worker->thread, &attr, worker_run, worker);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -189,13 +195,13 @@ static bool worker_retire(struct worker *worker, bool always)
 	return true;
 }
 
-static bool read_is_final(struct server *server, ssize_t code)
+static bool read_is_final(struct server *server, int code)
 {
 	/* ENOENT: the caller was interrupted before its request could be read. */
 	if (code == -EINTR || code == -EAGAIN || code == -ENOENT)
 		return false;
 	if (code != -ENODEV && code != -ECONNABORTED)
-		log_error("fuse: can't read from /dev/fuse: %s", err_text((int)code));
+		log_error("fuse: can't read from /dev/fuse: %s", err_text(code));
 	server->gone = true;
 	return true;
 }
@@ -204,20 +210,21 @@ static void *worker_run(void *arg)
 {
 	struct worker *worker = arg;
 	struct server *server = worker->server;
-	int old;
 
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	(void)pthread_setspecific(server->current, worker);
 	for (;;) {
 		server->idle++;
-		ssize_t n = request_read(worker->fd, worker->request);
+		worker->reading = true;
+		ssize_t n = read(worker->fd, worker->request, REQUEST_SIZE);
+		int code = n < 0 ? -errno : 0;
+		worker->reading = false;
 		bool last = atomic_fetch_sub(&server->idle, 1) == 1;
 
-		if (n < 0 && read_is_final(server, n)) {
+		if (server->stopping || (code && read_is_final(server, code))) {
 			(void)worker_retire(worker, true);
 			return NULL;
 		}
-		if (n < 0)
+		if (code)
 			continue;
 		/* A call may take long (fsync): someone must be left to take the next one. */
 		if (last && server->count < SERVER_THREADS_MAX)
@@ -247,9 +254,11 @@ static ssize_t request_read_unused(int fd, void *buf, size_t size, void *userdat
 int server_new(int fd, struct server **ret)
 {
 	struct server *server = calloc(1, sizeof(*server));
+	const struct sigaction wake = {.sa_handler = on_wake}; /* no SA_RESTART */
 
 	if (!server)
 		return -ENOMEM;
+	(void)sigaction(SIGNAL_WAKE, &wake, NULL);
 	server->fd = fd;
 	int code = -pthread_key_create(&server->current, NULL);
 	if (code) {
@@ -296,6 +305,25 @@ int server_start(struct server *server)
 	return code;
 }
 
+/* The signal may come just before the thread waits: it is repeated. */
+static void worker_end(struct worker *worker)
+{
+	struct timespec until;
+	int code;
+
+	do {
+		if (worker->reading)
+			(void)pthread_kill(worker->thread, SIGNAL_WAKE);
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += WAKE_WAIT_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		code = pthread_timedjoin_np(worker->thread, NULL, &until);
+	} while (code == ETIMEDOUT);
+}
+
 void server_stop(struct server *server)
 {
 	struct worker *running;
@@ -305,10 +333,10 @@ void server_stop(struct server *server)
 		server->stopping = true;
 		running = take_ptr(server->workers);
 		ended = take_ptr(server->ended);
-		for (struct worker *w = running; w; w = w->next)
-			(void)pthread_cancel(w->thread);
 	}
-	ended_join(running);
+	for (struct worker *w = running; w; w = w->next)
+		worker_end(w);
+	workers_free(running);
 	ended_join(ended);
 }
 
