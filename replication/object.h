@@ -16,7 +16,7 @@
 #define OBJECT_CACHE_MAX  32768 /* clean objects kept in memory */
 #define OBJECT_LINKS_MAX  65000 /* as ext4 */
 #define OBJECT_LEAVES_MAX 256
-#define OBJECT_XATTRS_MAX 4096  /* heads, of those removed too; local calls stop at the half */
+#define OBJECT_XATTRS_MAX 4096 /* heads, of those removed too; local calls stop at the half */
 #define STATE_BUCKETS     256
 #define STATE_HASH_SIZE   16
 
@@ -137,7 +137,6 @@ MUST_CHECK int object_flush_write(struct object_cache *c, struct object_flush *f
 /* In any case the end. Unless it was committed, the objects are dirty again. */
 void object_flush_done(struct object_cache *c, struct object_flush *f, bool committed);
 size_t object_flush_count(const struct object_flush *f);
-
 size_t object_dirty_count(struct object_cache *c);
 /* Hash of the whole state as of the last object_flush_take(). */
 void object_state_hash(struct object_cache *c, uint8_t ret[STATE_HASH_SIZE]);

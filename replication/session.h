@@ -21,8 +21,8 @@
  * must not send it what the others are about to send themselves. */
 #define SESSION_RELAY_MS 1000
 /* A peer that missed more than this gets the state: many changes to one object go as one. */
-#define SESSION_LOG_MAX (8u << 20)
-#define SESSION_UNACKED_MAX   4096 /* batches remembered for "behind"; older ones are summed up */
+#define SESSION_LOG_MAX     (8u << 20)
+#define SESSION_UNACKED_MAX 4096 /* batches remembered for "behind"; older ones are summed up */
 
 enum session_state {
 	SESSION_DOWN,
@@ -46,7 +46,7 @@ struct session {
 	enum session_state state;
 	uint16_t their_slot;
 	uint64_t up_ms;
-	bool relays; /* what others wrote is handed on; not at once, see SESSION_RELAY_MS */
+	bool relays;        /* what others wrote is handed on; not at once, see SESSION_RELAY_MS */
 	struct vector have; /* acknowledged: on their disk */
 	struct vector sent; /* on the way or there */
 	uint64_t cursor;    /* LOG: journal position to go on from */

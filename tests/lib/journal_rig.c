@@ -270,8 +270,9 @@ struct rig_frame *rig_frames(struct journal_rig *rig, uint64_t from, size_t *ret
 	while ((r = journal_read(rig->j, &reader, from, &f)) == 1) {
 		struct record rec = {0};
 		struct batch batch;
-		frames = realloc(frames, sizeof(*frames) * (count + 1));
-		assert_non_null(frames);
+		struct rig_frame *more = realloc(frames, sizeof(*frames) * (count + 1));
+		assert_non_null(more);
+		frames = more;
 		struct rig_frame *to = &frames[count++];
 		*to = (struct rig_frame){.kind = f.kind, .pos = f.pos, .size = f.size};
 		if (f.kind == JOURNAL_OWN) {
