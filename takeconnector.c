@@ -18,6 +18,7 @@
 #include "core/crypto.h"
 #include "core/io.h"
 #include "core/log.h"
+#include "core/clock.h"
 #include "core/loop.h"
 #include "core/places.h"
 #include "core/settings.h"

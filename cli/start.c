@@ -15,7 +15,7 @@
 #include "cli/cli.h"
 #include "core/auto.h"
 #include "core/io.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "core/proc.h"
 
 #define START_LIMIT_MS 600000 /* opening pools after a crash may take its time */

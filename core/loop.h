@@ -28,9 +28,4 @@ MUST_CHECK int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
 /* The uv loop, for handles of the folders above. Loop thread. */
 uv_loop_t *loop_uv(struct loop *loop);
 
-/* Milliseconds of a clock that goes on during suspend (CLOCK_BOOTTIME). Any thread. */
-uint64_t clock_boot_ms(void);
-/* Nanoseconds since 1970. Any thread. */
-int64_t clock_wall_ns(void);
-
 #endif

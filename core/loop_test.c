@@ -1,4 +1,4 @@
-/* links: core/loop.c core/err.c
+/* links: core/clock.c core/loop.c core/err.c
  * SPDX-License-Identifier: Apache-2.0
  * Closures from many threads: each once, in order per thread, on the loop's thread; the end. */
 #include <setjmp.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/auto.h"
+#include "core/clock.h"
 #include "core/loop.h"
 
 #define THREADS 4

@@ -6,7 +6,7 @@
 
 #include "core/auto.h"
 #include "core/io.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "net/fleet_state.h"
 #include "net/member.h"
 

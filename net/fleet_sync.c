@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/auto.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "net/fleet_state.h"
 #include "net/member.h"
 

@@ -1,5 +1,5 @@
 /* links: net/fleet.c net/fleet_state.c net/fleet_sync.c net/member.c net/token.c net/message.c
- *        core/crypto.c core/err.c core/io.c core/log.c core/loop.c
+ *        core/crypto.c core/err.c core/io.c core/log.c core/clock.c
  * SPDX-License-Identifier: Apache-2.0
  * The fleet on disk: what survives, what is refused, merging, numbers, a disk that fails. */
 #include <setjmp.h>

@@ -10,7 +10,7 @@
 
 #include "core/address.h"
 #include "core/auto.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "net/fleet_sync.h"
 #include "net/member.h"
 #include "net/net.h"

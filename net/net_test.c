@@ -1,6 +1,7 @@
 /* links: tests/lib/net_rig.c tests/lib/cable.c net/[a-z]*.c core/address.c core/units.c
- * core/crypto.c core/err.c core/io.c core/log.c core/loop.c SPDX-License-Identifier: Apache-2.0
- * Whole nets over loopback: founding, joining, messages of all classes, credit, removal. */
+ * core/crypto.c core/err.c core/io.c core/log.c core/clock.c core/loop.c SPDX-License-Identifier:
+ * Apache-2.0 Whole nets over loopback: founding, joining, messages of all classes, credit, removal.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/auto.h"
+#include "core/clock.h"
 #include "net/net_state.h"
 
 /* Both nodes dial, so two links may come to be. Of each pair the node with the lower number decides

@@ -1,5 +1,5 @@
 /* links: tests/lib/net_rig.c tests/lib/fake_peer.c net/[a-z]*.c core/address.c core/units.c
- *        core/crypto.c core/err.c core/io.c core/log.c core/loop.c
+ *        core/crypto.c core/err.c core/io.c core/log.c core/clock.c core/loop.c
  * SPDX-License-Identifier: Apache-2.0
  * What a hostile or broken other side may do: each time the connection is refused and counted, and
  * the links of the others live on. */

@@ -1,5 +1,5 @@
 /* links: net/wire.c net/tls.c net/frame.c net/message.c net/member.c net/fleet.c net/fleet_state.c
- *        net/token.c core/crypto.c core/err.c core/io.c core/loop.c
+ *        net/token.c core/crypto.c core/err.c core/io.c core/clock.c
  * SPDX-License-Identifier: Apache-2.0
  * TLS and frames without sockets: who is let in, what both ends see, damage on the way. */
 #include <setjmp.h>

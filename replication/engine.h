@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-#include "core/loop.h"
+#include "core/clock.h"
 #include "net/net.h"
 #include "replication/journal.h"
 #include "replication/locks.h"

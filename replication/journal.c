@@ -10,7 +10,7 @@
 
 #include "core/auto.h"
 #include "core/io.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "replication/segment.h"
 
 struct journal {

@@ -1,9 +1,8 @@
 /* links: replication/journal.c replication/segment.c replication/batch.c replication/record.c
- *        replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c core/err.c core/loop.c
- * SPDX-License-Identifier: Apache-2.0
- * The journal while it runs: stamps, batches beside calls in flight, VOID, durability, where to
- * begin to read and what is let go of. Crashes are in journal_crash_test.c, threads in
- * journal_thread_test.c. */
+ *        replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c core/err.c
+ * core/clock.c SPDX-License-Identifier: Apache-2.0 The journal while it runs: stamps, batches
+ * beside calls in flight, VOID, durability, where to begin to read and what is let go of. Crashes
+ * are in journal_crash_test.c, threads in journal_thread_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/auto.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "tests/lib/journal_rig.h"
 
 static int setup(void **state)

@@ -1,8 +1,7 @@
 /* links: replication/journal.c replication/segment.c replication/batch.c replication/record.c
- *        replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c core/err.c core/loop.c
- * SPDX-License-Identifier: Apache-2.0
- * Many threads at one journal: calls, the one that closes batches, readers, syncs, trimming. Made
- * for the thread sanitizer too. */
+ *        replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c core/err.c
+ * core/clock.c SPDX-License-Identifier: Apache-2.0 Many threads at one journal: calls, the one that
+ * closes batches, readers, syncs, trimming. Made for the thread sanitizer too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

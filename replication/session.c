@@ -9,7 +9,7 @@
 
 #include "core/auto.h"
 #include "core/log.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "net/message.h"
 #include "replication/catchup.h"
 #include "replication/equal.h"

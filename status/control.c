@@ -12,6 +12,7 @@
 
 #include "core/address.h"
 #include "core/auto.h"
+#include "core/clock.h"
 #include "core/log.h"
 
 #define SWEEP_MS 5000

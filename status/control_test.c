@@ -1,7 +1,6 @@
-/* links: status/control.c core/address.c core/units.c core/json.c core/loop.c core/log.c core/err.c
- * SPDX-License-Identifier: Apache-2.0
- * The control socket from outside: a real loop on a thread, clients that behave and clients that
- * do not. */
+/* links: status/control.c core/address.c core/units.c core/json.c core/clock.c core/loop.c
+ * core/log.c core/err.c SPDX-License-Identifier: Apache-2.0 The control socket from outside: a real
+ * loop on a thread, clients that behave and clients that do not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

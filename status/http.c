@@ -10,6 +10,7 @@
 #include "core/address.h"
 #include "core/auto.h"
 #include "core/log.h"
+#include "core/clock.h"
 #include "core/loop.h"
 #include "status/json.h"
 #include "status/metrics.h"

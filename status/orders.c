@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/auto.h"
+#include "core/clock.h"
 #include "core/version.h"
 #include "net/fleet.h"
 #include "status/json.h"

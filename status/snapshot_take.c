@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/auto.h"
-#include "core/loop.h"
+#include "core/clock.h"
 #include "fuse/mounts.h"
 #include "status/node.h"
 #include "status/snapshot.h"

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/auto.h"
-#include "core/loop.h"
+#include "core/clock.h"
 
 static void fail(const char *what)
 {

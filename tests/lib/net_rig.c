@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/auto.h"
+#include "core/clock.h"
 #include "core/log.h"
 
 #define POLL_MS 5 /* for what is not an event: states read on the loop */
