@@ -150,7 +150,7 @@ static int item_write(struct pool *p, struct object *row, const struct object *n
 	wr_bytes(w, state, state_size);
 	write_xattrs(p, w, row, there ? &now->handle : &(struct store_handle){0});
 	bool whole = there && S_ISREG(row->type) && !row->obsolete && !now->obsolete &&
-		     now->content == row->content && st.st_size <= CATCHUP_INLINE_MAX;
+		     now->content == row->content && st.st_size <= ITEM_INLINE_MAX;
 	wr_u8(w, whole);
 	wr_u64(w, whole ? (uint64_t)st.st_size : 0);
 	if (whole && st.st_size > 0) {

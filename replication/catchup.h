@@ -8,10 +8,10 @@
 #ifndef REPLICATION_CATCHUP_H
 #define REPLICATION_CATCHUP_H
 
+#include "replication/item.h"
 #include "replication/session.h"
 
-#define CATCHUP_INLINE_MAX (128u << 10) /* contents up to this travel with the state */
-#define CATCHUP_PAGE       256          /* objects looked up at once */
+#define CATCHUP_PAGE 256 /* objects looked up at once */
 
 MUST_CHECK int catchup_out_start(struct pool *p, struct session *s);
 void catchup_out_free(struct session *s);
@@ -25,19 +25,7 @@ void catchup_in_gone(struct pool *p, uint16_t node);
 void catchup_in_free(struct pool *p);
 
 /* --- merge.c --- */
-/* One object as another node had it when its position was `theirs`. */
-struct item {
-	struct object state;
-	const uint8_t *xattrs; /* u16 count, each: blob16 name, u32 size, value */
-	size_t xattrs_size;
-	bool has_data;
-	uint64_t size; /* of the content; holes at the end are not in data */
-	const uint8_t *data;
-	size_t data_size;
-};
-/* ITEM body after the pool id; state must be cleared by the caller. */
-MUST_CHECK int item_read(const void *bytes, size_t size, struct item *ret);
-/* Barrier and all locks held. */
+/* `theirs`: the position that the item is of. Barrier and all locks held. */
 MUST_CHECK int merge_item(struct pool *p, struct item *item, const struct vector *theirs,
 			  const struct vector *mine);
 

@@ -11,25 +11,6 @@
 #include "replication/losers.h"
 #include "replication/place.h"
 
-int item_read(const void *bytes, size_t size, struct item *ret)
-{
-	struct rd r = rd_init(bytes, size);
-	uint32_t state_size = rd_u32(&r);
-	const uint8_t *state = rd_bytes(&r, state_size);
-
-	memset(ret, 0, sizeof(*ret));
-	uint32_t xattrs_size = rd_u32(&r);
-	ret->xattrs = rd_bytes(&r, xattrs_size);
-	ret->xattrs_size = xattrs_size;
-	ret->has_data = rd_u8(&r);
-	ret->size = rd_u64(&r);
-	ret->data_size = rd_left(&r);
-	ret->data = rd_bytes(&r, ret->data_size);
-	if (r.failed || ret->data_size > CATCHUP_INLINE_MAX || ret->size > INT64_MAX)
-		return MA_ECORRUPT;
-	return object_decode(state, state_size, &ret->state);
-}
-
 /* True if every content that counts in the object is covered by the vector. */
 static bool contents_covered(const struct object *o, const struct vector *v)
 {
@@ -107,37 +88,38 @@ static int merge_times(struct pool *p, struct object *mine, const struct object 
 	return p->store->ops->set_times(p->store, &mine->handle, -1, times);
 }
 
+static int merge_xattr(struct pool *p, struct object *mine, const struct item_xattr *x)
+{
+	stamp_t head = object_xattr(mine, x->name, x->name_size);
+	int r = 0;
+
+	if (head && !stamp_after(x->stamp, head))
+		return 0;
+	if (!mine->dead && mine->handle.size) {
+		if (x->present)
+			r = p->store->ops->set_xattr(p->store, &mine->handle, x->name, x->value,
+						     x->size, 0);
+		else
+			r = p->store->ops->remove_xattr(p->store, &mine->handle, x->name);
+	}
+	if (r < 0 && r != -ENODATA)
+		return r;
+	return object_xattr_set(mine, x->name, x->name_size, x->stamp);
+}
+
 static int merge_xattrs(struct pool *p, struct object *mine, const struct item *item)
 {
-	struct rd r = rd_init(item->xattrs, item->xattrs_size);
-	bool live = !mine->dead && mine->handle.size;
-	int code = 0;
+	struct item_xattrs walk;
+	struct item_xattr xattr;
+	int r;
 
-	for (uint16_t i = rd_u16(&r); i > 0 && code == 0; i--) {
-		size_t name_size;
-		const char *bytes = (const char *)rd_blob16(&r, 255, &name_size);
-		bool present = rd_u8(&r);
-		stamp_t stamp = rd_u64(&r);
-		uint32_t size = rd_u32(&r);
-		const uint8_t *value = rd_bytes(&r, size);
-		char name[256];
-		if (r.failed || !name_size)
-			return MA_ECORRUPT;
-		(void)snprintf(name, sizeof(name), "%.*s", (int)name_size, bytes);
-		stamp_t head = object_xattr(mine, name, name_size);
-		if (head && !stamp_after(stamp, head))
-			continue;
-		if (live && present)
-			code = p->store->ops->set_xattr(p->store, &mine->handle, name, value, size,
-							0);
-		else if (live)
-			code = p->store->ops->remove_xattr(p->store, &mine->handle, name);
-		if (code == -ENODATA)
-			code = 0;
-		if (code == 0)
-			code = object_xattr_set(mine, name, name_size, stamp);
+	item_xattrs_init(&walk, item);
+	while ((r = item_xattrs_next(&walk, &xattr)) == 1) {
+		r = merge_xattr(p, mine, &xattr);
+		if (r < 0)
+			break;
 	}
-	return code;
+	return r;
 }
 
 static int move_link(struct pool *p, struct object *mine, struct dentry *ml,
