@@ -19,10 +19,21 @@ static char *file_path(const char *dir)
 	return path_join(dir, "pool");
 }
 
+static void read_text(struct rd *r, char *ret, size_t room)
+{
+	size_t size;
+	const uint8_t *text = rd_blob16(r, room - 1, &size);
+
+	if (!text || memchr(text, 0, size))
+		r->failed = true;
+	else
+		memcpy(ret, text, size);
+}
+
 static int read_from(const char *path, struct pool_file *ret)
 {
 	AUTO_FREE uint8_t *data = NULL;
-	size_t size, length;
+	size_t size;
 
 	int code = file_read(path, POOL_FILE_MAX, &data, &size);
 	if (code < 0)
@@ -35,12 +46,8 @@ static int read_from(const char *path, struct pool_file *ret)
 	ret->id = rd_u64(&r);
 	ret->incarnation = rd_u16(&r);
 	rd_copy(&r, ret->store, sizeof(ret->store));
-	const uint8_t *text = rd_blob16(&r, sizeof(ret->name) - 1, &length);
-	if (text)
-		memcpy(ret->name, text, length);
-	text = rd_blob16(&r, sizeof(ret->backing) - 1, &length);
-	if (text)
-		memcpy(ret->backing, text, length);
+	read_text(&r, ret->name, sizeof(ret->name));
+	read_text(&r, ret->backing, sizeof(ret->backing));
 	return r.failed ? MA_ECORRUPT : 0;
 }
 
