@@ -98,11 +98,14 @@ def caches(case):
         e2e.check(not t.is_alive(), "a reader hangs")
     backing = case.pool(2)["backing"]
 
+    e2e.put(b + "/a/last", b"last")
+    case.in_sync()
+
     def plant():
         shown(b)  # the kernel has it all now
-        e2e.put(os.path.join(backing, "a", "planted"), b"planted")
+        os.chmod(os.path.join(backing, "a", "last"), 0o751)
 
-    case.twin("a file comes into the backing directory behind the daemon's back", plant)
+    case.twin("a mode changes in the backing directory behind the daemon's back", plant)
 
     def differ():
         ours, theirs = shown(b), shown(backing)
