@@ -99,7 +99,7 @@ static void test_vectors_decode(void **state)
 		{"parts",
 		 {{MESSAGE_BATCH, NET_LIVE, false, 1, "x"},
 		  {MESSAGE_PING, NET_CONTROL, false, 8, "\x63\0\0\0\0\0\0\0"},
-		  {MESSAGE_CATCHUP_DATA, NET_CATCHUP, false, 5, "abcde"}}},
+		  {MESSAGE_CATCHUP_OFFER, NET_CATCHUP, false, 5, "abcde"}}},
 	};
 
 	(void)state;

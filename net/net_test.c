@@ -307,7 +307,10 @@ static void test_flood_in_order(void **state)
 	struct flow flows[] = {
 		{.class = NET_CONTROL, .type = MESSAGE_ACK, .count = 5000, .size = 40},
 		{.class = NET_LIVE, .type = MESSAGE_BATCH, .count = 3000, .size = 5000},
-		{.class = NET_CATCHUP, .type = MESSAGE_CATCHUP_DATA, .count = 20, .size = 4u << 20},
+		{.class = NET_CATCHUP,
+		 .type = MESSAGE_CATCHUP_OFFER,
+		 .count = 20,
+		 .size = 4u << 20},
 		{.class = NET_VERIFY, .type = MESSAGE_VERIFY, .count = 300, .size = 100000},
 	};
 	uint32_t next[NET_CLASSES] = {0};
@@ -359,7 +362,7 @@ static void test_credit_and_queue(void **state)
 	rig_keep(rigs[1], true);
 	/* The receiver consumes nothing: what it has granted fills up, then the queue, then it is
 	 * the sender's turn to wait. */
-	while ((r = net_send(rigs[0]->net, 2, NET_CATCHUP, MESSAGE_CATCHUP_DATA, &part, 1)) == 0)
+	while ((r = net_send(rigs[0]->net, 2, NET_CATCHUP, MESSAGE_CATCHUP_OFFER, &part, 1)) == 0)
 		sent++;
 	assert_int_equal(r, -EAGAIN);
 	/* Granted and queued, both less than 8 MiB with what each message's being there costs; how

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One record becomes true in the backing directory and in the objects. The decisions are those
- * of docs/decisions/0004-versions.md and 0005-names.md.
+ * of docs/decisions/0007-versions-and-conflicts.md, 0008-names.md.
  */
 #include "replication/apply.h"
 
@@ -15,6 +15,7 @@
 #include "replication/content.h"
 #include "replication/losers.h"
 #include "replication/place.h"
+#include "replication/room.h"
 
 void watch_inode(struct pool *p, uint64_t id, bool attr_only)
 {
@@ -517,8 +518,10 @@ int apply_batch(struct pool *p, const struct batch *batch, bool redo)
 int pool_submit(struct pool *p, struct record *rec, struct apply *ctx)
 {
 	struct journal_ticket ticket;
-	int r = journal_append(p->journal, rec, &ticket);
+	int r = room_for_record(p, rec);
 
+	if (r == 0)
+		r = journal_append(p->journal, rec, &ticket);
 	if (r < 0)
 		return r;
 	ctx->local = true;

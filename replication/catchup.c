@@ -39,6 +39,7 @@ struct catchup_out {
 
 void catchup_out_free(struct session *s)
 {
+	s->offered = false;
 	if (!s->out)
 		return;
 	index_close(s->out->view);
@@ -50,12 +51,12 @@ void catchup_out_free(struct session *s)
 
 int catchup_out_start(struct pool *p, struct session *s)
 {
+	if (s->state != SESSION_INDEX || s->out)
+		return 0; /* an earlier offer's */
 	struct catchup_out *out = calloc(1, sizeof(*out));
-
 	if (!out)
 		return -ENOMEM;
 	s->out = out;
-	s->state = SESSION_INDEX;
 	out->started_ms = clock_boot_ms();
 	int r = index_snapshot(p->ix, &out->view);
 	if (r == 0)
@@ -246,10 +247,26 @@ static int pump_one(struct pool *p, struct session *s)
 	return 1;
 }
 
+static int offer(struct pool *p, struct session *s)
+{
+	struct net_part none = {.size = 0};
+
+	if (s->offered)
+		return -EAGAIN; /* until the peer takes it */
+	int r = session_send(p, s, NET_CATCHUP, MESSAGE_CATCHUP_OFFER, &none, 0);
+	s->offered = r == 0;
+	return r;
+}
+
 void catchup_pump(struct pool *p, struct session *s)
 {
-	int r;
+	int r = s->out ? 0 : offer(p, s);
 
+	if (!s->out) {
+		if (r < 0 && r != -EAGAIN && r != -ENOTCONN)
+			session_hold(p, s, r, "offering the state");
+		return;
+	}
 	do {
 		r = pump_one(p, s);
 	} while (r == 1);
@@ -318,10 +335,17 @@ void catchup_in_free(struct pool *p)
 	p->in = NULL;
 }
 
+/* The place is free again: who offered meanwhile may offer anew. */
+static void in_over(struct pool *p)
+{
+	catchup_in_free(p);
+	session_greet_all(p);
+}
+
 void catchup_in_gone(struct pool *p, uint16_t node)
 {
 	if (p->in && p->in->node == node)
-		catchup_in_free(p);
+		in_over(p);
 }
 
 static int read_begin(struct rd *r, struct position *ret)
@@ -333,14 +357,30 @@ static int read_begin(struct rd *r, struct position *ret)
 	return r->failed ? MA_ECORRUPT : 0;
 }
 
-static int in_begin(struct pool *p, uint16_t node, struct rd *r)
+/* The first to offer is taken; the others wait to be greeted. */
+static int in_offered(struct pool *p, uint16_t node)
+{
+	struct net_part none = {.size = 0};
+
+	if (p->in && p->in->node != node)
+		return 0;
+	catchup_in_free(p);
+	p->in = calloc(1, sizeof(*p->in));
+	if (!p->in)
+		return -ENOMEM;
+	p->in->node = node;
+	AUTO_LOCK(held, &p->session_lock);
+	struct session *s = session_find(p, node);
+	return s ? session_send(p, s, NET_CONTROL, MESSAGE_CATCHUP_GO, &none, 0) : 0;
+}
+
+static int in_begin(struct pool *p, struct rd *r)
 {
 	char error[256];
-	struct catchup_in *in = calloc(1, sizeof(*in));
+	struct catchup_in *in = p->in;
 
-	if (!in)
-		return -ENOMEM;
-	in->node = node;
+	if (in->db)
+		return MA_ECORRUPT;
 	int code = read_begin(r, &in->at);
 	if (code == 0 && asprintf(&in->path, "%s/staging.db", p->dir) < 0) {
 		in->path = NULL;
@@ -361,12 +401,7 @@ static int in_begin(struct pool *p, uint16_t node, struct rd *r)
 	};
 	for (size_t i = 0; code == 0 && i < sizeof(all) / sizeof(all[0]); i++)
 		code = db_prepare(in->db, all[i].sql, all[i].stmt);
-	if (code < 0) {
-		in_close(in);
-		return code;
-	}
-	p->in = in;
-	return 0;
+	return code;
 }
 
 static int in_item(struct pool *p, struct rd *r)
@@ -374,6 +409,9 @@ static int in_item(struct pool *p, struct rd *r)
 	struct item item;
 	size_t size = rd_left(r);
 	const uint8_t *bytes = rd_bytes(r, size);
+
+	if (!p->in->db)
+		return MA_ECORRUPT;
 	int code = item_read(bytes, size, &item);
 
 	if (code == 0) {
@@ -504,6 +542,8 @@ static int in_end(struct pool *p)
 {
 	struct vector mine;
 
+	if (!p->in->db)
+		return MA_ECORRUPT;
 	position_get(p, &mine);
 	p->merging = true;
 	int r = each_staged(p, merge_top, &mine);
@@ -516,30 +556,32 @@ static int in_end(struct pool *p)
 		r = commit_flush(p);
 	log_info("pool \"%s\": state of %llu objects from node %u: %s", p->name,
 		 (unsigned long long)p->in->count, p->in->node, err_text(r));
-	catchup_in_free(p);
-	if (r < 0)
-		return r;
-	AUTO_LOCK(held, &p->session_lock);
-	for (size_t i = 0; i < p->session_count; i++) {
-		if (p->sessions[i]->state != SESSION_DOWN) {
-			p->sessions[i]->ack_due = true;
-			session_greet(p, p->sessions[i], false);
-		}
+	in_over(p);
+	return r;
+}
+
+static int in_message(struct pool *p, uint16_t type, struct rd *body)
+{
+	switch (type) {
+	case MESSAGE_CATCHUP_BEGIN:
+		return in_begin(p, body);
+	case MESSAGE_CATCHUP_ITEM:
+		return in_item(p, body);
+	case MESSAGE_CATCHUP_END:
+		return in_end(p);
+	default:
+		return MA_EVERSION;
 	}
-	return 0;
 }
 
 int catchup_receive(struct pool *p, uint16_t node, uint16_t type, struct rd *body)
 {
-	/* One at a time: what others offer meanwhile they offer again after the greeting. */
-	if (type == MESSAGE_CATCHUP_BEGIN) {
-		if (p->in && p->in->node == node)
-			catchup_in_free(p);
-		return p->in ? 0 : in_begin(p, node, body);
-	}
+	if (type == MESSAGE_CATCHUP_OFFER)
+		return in_offered(p, node);
 	if (!p->in || p->in->node != node)
-		return 0;
-	if (type == MESSAGE_CATCHUP_ITEM)
-		return in_item(p, body);
-	return type == MESSAGE_CATCHUP_END ? in_end(p) : MA_EVERSION;
+		return 0; /* of a transfer that was given up */
+	int r = in_message(p, type, body);
+	if (r < 0 && p->in)
+		in_over(p);
+	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Catch-up by state: when the log no longer reaches back to what a peer has, or it is new.
  * The sender owns a still view of its index, the receiver a staging database, per transfer.
+ * The sender offers, the receiver takes one offer at a time; who offered in vain is greeted again.
  * catchup_receive(), catchup_in_gone(): worker thread, session_lock not held. The others: held.
  * Invariant: nothing is shown before all of it has arrived; then the receiver's position jumps to
  * the sender's at the time of the view.
@@ -13,13 +14,15 @@
 
 #define CATCHUP_PAGE 256 /* objects looked up at once */
 
+/* The peer takes the state that was offered. */
 MUST_CHECK int catchup_out_start(struct pool *p, struct session *s);
 void catchup_out_free(struct session *s);
+/* Offers, or goes on sending. */
 void catchup_pump(struct pool *p, struct session *s);
 /* Journal position that the session needs while its state is sent; `tail` if none. */
 uint64_t catchup_needed(const struct session *s, uint64_t tail);
 void catchup_progress(struct pool *p, const struct session *s, struct pool_peer_status *ret);
-/* CATCHUP_BEGIN, _ITEM, _DATA (go on), _END. */
+/* CATCHUP_OFFER, _BEGIN, _ITEM, _END. */
 MUST_CHECK int catchup_receive(struct pool *p, uint16_t node, uint16_t type, struct rd *body);
 void catchup_in_gone(struct pool *p, uint16_t node);
 void catchup_in_free(struct pool *p);

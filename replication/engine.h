@@ -101,6 +101,7 @@ struct pool {
 	bool merging;            /* ... and is being merged: the state is of no position */
 	struct serving *serving; /* contents that peers fetch from here; worker thread */
 	struct fetches *fetches; /* contents that are missing; has a lock of its own */
+	int64_t room_left;       /* bytes until the disk is looked at again; atomic, see room.h */
 	uint16_t stuck_slot;     /* whose batch cannot be applied; worker thread */
 	char problem[256];       /* why the pool stopped taking changes; empty: it works */
 };

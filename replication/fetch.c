@@ -14,6 +14,7 @@
 #include "replication/content.h"
 #include "replication/delta.h"
 #include "replication/place.h"
+#include "replication/room.h"
 #include "replication/session.h"
 
 #define ASK_AGAIN_MS  2000        /* after "I do not have it (any more)" */
@@ -345,7 +346,9 @@ static int stage(struct pool *p, struct missing *m, uint64_t offset, const void 
 	if (!m->staged)
 		(void)p->store->ops->unlink(p->store, &p->private_dir, name, false);
 	m->staged = true;
-	int r = p->store->ops->make(p->store, &p->private_dir, name, &node, &handle);
+	int r = room_take(p, size);
+	if (r == 0)
+		r = p->store->ops->make(p->store, &p->private_dir, name, &node, &handle);
 	if (r == 0 && size)
 		r = p->store->ops->write(p->store, &handle, -1, data, size, (off_t)offset);
 	return r;
@@ -354,7 +357,11 @@ static int stage(struct pool *p, struct missing *m, uint64_t offset, const void 
 static int patch_write(void *arg, const void *data, size_t size)
 {
 	struct missing *m = arg;
-	int r = m->p->store->ops->write(m->p->store, &m->target, -1, data, size, (off_t)m->written);
+	int r = room_take(m->p, size);
+
+	if (r == 0)
+		r = m->p->store->ops->write(m->p->store, &m->target, -1, data, size,
+					    (off_t)m->written);
 
 	m->written += size;
 	return r;

@@ -10,6 +10,7 @@
 #include "replication/content.h"
 #include "replication/losers.h"
 #include "replication/place.h"
+#include "replication/room.h"
 
 /* True if every content that counts in the object is covered by the vector. */
 static bool contents_covered(const struct object *o, const struct vector *v)
@@ -202,7 +203,9 @@ static int write_inline(struct pool *p, struct object *mine, const struct item *
 	if (!item->has_data || mine->dead || !mine->obsolete || !mine->handle.size ||
 	    content_wanted(mine) != stamp)
 		return 0;
-	int r = ops->truncate(p->store, &mine->handle, -1, 0);
+	int r = room_take(p, item->data_size);
+	if (r == 0)
+		r = ops->truncate(p->store, &mine->handle, -1, 0);
 	if (r == 0 && item->data_size)
 		r = ops->write(p->store, &mine->handle, -1, item->data, item->data_size, 0);
 	if (r == 0 && item->size != item->data_size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Names in the backing directory follow the links of the objects, collisions by rule.
- * See docs/decisions/0005-names.md. Callers hold the barrier and, unless the step is a plain one
+ * See docs/decisions/0008-names.md. Callers hold the barrier and, unless the step is a plain one
  * of a local call, all object locks.
  */
 #include <assert.h>

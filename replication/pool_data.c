@@ -10,6 +10,7 @@
 #include "replication/commit.h"
 #include "replication/content.h"
 #include "replication/place.h"
+#include "replication/room.h"
 #include "replication/pool_ops.h"
 
 static const char own_prefix[] = "trusted.multiall.";
@@ -390,7 +391,15 @@ ssize_t pool_listxattr(struct pool *p, uint64_t id, char *list, size_t size)
 
 int pool_statfs(struct pool *p, struct statvfs *ret)
 {
-	return p->store->ops->statfs(p->store, ret);
+	struct statvfs state;
+	int r = p->store->ops->statfs(p->store, ret);
+
+	if (r < 0 || statvfs(p->dir, &state) < 0 || state.f_fsid != ret->f_fsid)
+		return r;
+	/* The reserve is not for files. */
+	uint64_t reserve = room_reserve((uint64_t)ret->f_blocks * ret->f_frsize) / ret->f_frsize;
+	ret->f_bavail = ret->f_bavail > reserve ? ret->f_bavail - reserve : 0;
+	return 0;
 }
 
 void pool_set_watch(struct pool *p, const struct pool_watch *watch)

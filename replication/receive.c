@@ -11,6 +11,7 @@
 #include "replication/commit.h"
 #include "replication/apply.h"
 #include "replication/losers.h"
+#include "replication/room.h"
 #include "replication/session.h"
 
 #define PARKED_MAX       256
@@ -107,6 +108,8 @@ static int take_in(struct pool *p, const struct batch *batch, const void *body, 
 
 	pool_enter(p);
 	if (!journaled)
+		r = room_for_batch(p, batch);
+	if (r == 0 && !journaled)
 		r = journal_append_frame(p->journal, JOURNAL_FOREIGN, body, size, &pos);
 	if (r == 0) {
 		journal_see_seq(p->journal, batch->last);
@@ -176,6 +179,7 @@ static int receive_one(struct pool *p, uint16_t node, const void *body, size_t s
 	if (r == 0)
 		r = check_order(p, batch);
 	if (r == 1) {
+		note_problem(p, batch, 0); /* a state brought what could not be made here */
 		note_ack(p, node);
 		return 0;
 	}

@@ -15,6 +15,7 @@
 #include "replication/equal.h"
 #include "replication/fetch.h"
 #include "replication/losers.h"
+#include "replication/room.h"
 
 #define GREET_AGAIN_MS 1000 /* at most this often, when a gap shows */
 
@@ -92,9 +93,9 @@ static void send_small(struct pool *p, struct session *s, uint16_t type, const s
 		log_debug("pool \"%s\": message %u to node %u not queued", p->name, type, s->node);
 }
 
-void session_greet(struct pool *p, struct session *s, bool answer)
+static void send_greeting(struct pool *p, struct session *s, bool ask)
 {
-	size_t size = 16 + VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE + 2 * POOL_PEERS_MAX;
+	size_t size = 20 + VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE + 2 * POOL_PEERS_MAX;
 	AUTO_FREE uint8_t *bytes = malloc(size);
 
 	if (!bytes)
@@ -103,13 +104,34 @@ void session_greet(struct pool *p, struct session *s, bool answer)
 	{
 		AUTO_LOCK(held, &p->position_lock);
 		wr_u16(&w, p->slot);
-		wr_u8(&w, answer);
+		wr_u8(&w, ask);
+		wr_u32(&w, s->greeting);
 		vector_write(&w, &p->position.vector);
 		wr_bytes(&w, p->position.chains, (size_t)p->position.vector.count * HASH_SIZE);
 	}
 	write_connected(p, &w);
 	s->greeted_ms = clock_boot_ms();
+	s->gap = false;
 	send_small(p, s, MESSAGE_POOL_HELLO, &w);
+}
+
+void session_greet(struct pool *p, struct session *s, bool ask)
+{
+	if (++s->greeting == 0)
+		s->greeting++;
+	send_greeting(p, s, ask);
+}
+
+void session_greet_all(struct pool *p)
+{
+	AUTO_LOCK(held, &p->session_lock);
+
+	for (size_t i = 0; i < p->session_count; i++) {
+		if (p->sessions[i]->state == SESSION_DOWN)
+			continue;
+		p->sessions[i]->ack_due = true;
+		session_greet(p, p->sessions[i], false);
+	}
 }
 
 static void tell_connected(struct pool *p)
@@ -134,6 +156,7 @@ void session_up(struct pool *p, uint16_t node)
 	s->state = SESSION_GREETING;
 	s->up_ms = clock_boot_ms();
 	s->relays = false;
+	s->their_greeting = 0;
 	s->their_whole = false;
 	s->held_wait_ms = 0;
 	s->held_reason[0] = '\0';
@@ -141,13 +164,19 @@ void session_up(struct pool *p, uint16_t node)
 	tell_connected(p);
 }
 
-static void session_reset(struct session *s)
+/* What is on the way is to be sent again. */
+static void unacked_back(struct session *s)
 {
-	s->state = SESSION_DOWN;
 	s->backlog_ops += s->unacked_ops;
 	s->backlog_bytes += s->unacked_bytes;
 	s->unacked_count = 0;
 	s->unacked_bytes = s->unacked_ops = 0;
+}
+
+static void session_reset(struct session *s)
+{
+	s->state = SESSION_DOWN;
+	unacked_back(s);
 	s->their_whole = false;
 	s->ack_due = false;
 	free(s->own);
@@ -191,6 +220,13 @@ void session_forget(struct pool *p, uint16_t node)
 	}
 }
 
+/* Waits are over when their time is, or when a disk that was full has room again. */
+static bool may_retry(struct pool *p, const struct session *s, uint64_t now_ms)
+{
+	return now_ms >= s->held_until_ms ||
+	       (s->held_code == -ENOSPC && room_take(p, ROOM_AGAIN) == 0);
+}
+
 void session_hold(struct pool *p, struct session *s, int code, const char *what)
 {
 	(void)snprintf(s->held_reason, sizeof(s->held_reason), "%s: %s", what, err_text(code));
@@ -198,6 +234,7 @@ void session_hold(struct pool *p, struct session *s, int code, const char *what)
 	if (s->held_wait_ms > SESSION_HELD_MAX_MS)
 		s->held_wait_ms = SESSION_HELD_MAX_MS;
 	s->held_until_ms = clock_boot_ms() + s->held_wait_ms;
+	s->held_code = code;
 	if (s->state != SESSION_HELD)
 		log_warn("pool \"%s\": node %u is held: %s", p->name, s->node, s->held_reason);
 	catchup_out_free(s);
@@ -221,14 +258,16 @@ void session_serve(struct pool *p, struct session *s)
 		    vector_raise(&s->sent, slot, mine.entries[i].seq) < 0)
 			log_debug("pool \"%s\": more slots than a vector holds", p->name);
 	}
-	s->unacked_count = 0;
-	s->unacked_bytes = s->unacked_ops = 0;
+	unacked_back(s);
 	s->own_size = 0;
 	s->own_count = 0;
 	catchup_out_free(s);
 	bool reaches = vector_contains(&s->sent, &floor) &&
 		       journal_start(p->journal, &s->sent, &s->cursor) == 0;
-	uint64_t missed = s->have.count ? s->backlog_bytes : journal_tail(p->journal) - s->cursor;
+	/* What went out and did not arrive is not in the backlog any more. */
+	bool known = s->have.count && !s->fell_back;
+	uint64_t missed = known ? s->backlog_bytes : journal_tail(p->journal) - s->cursor;
+	s->fell_back = false;
 	if (reaches && missed <= SESSION_LOG_MAX) {
 		s->state = SESSION_LOG;
 		send_pump(p, s);
@@ -240,9 +279,8 @@ void session_serve(struct pool *p, struct session *s)
 		send_pump(p, s);
 		return;
 	}
-	int r = catchup_out_start(p, s);
-	if (r < 0)
-		session_hold(p, s, r, "catch-up by state");
+	s->state = SESSION_INDEX;
+	catchup_pump(p, s);
 }
 
 /* The peer has more of our own stream than we: our disk lost what it had sent, or was restored.
@@ -274,28 +312,36 @@ static bool forked(struct pool *p, const struct vector *theirs, const uint8_t *c
 static int on_hello(struct pool *p, struct session *s, struct rd *r)
 {
 	uint16_t slot = rd_u16(r);
-	bool answer = rd_u8(r);
+	bool asks = rd_u8(r);
+	uint32_t number = rd_u32(r);
+	struct vector have;
 
-	vector_read(r, &s->have);
-	const uint8_t *chains = rd_bytes(r, (size_t)s->have.count * HASH_SIZE);
+	vector_read(r, &have);
+	const uint8_t *chains = rd_bytes(r, (size_t)have.count * HASH_SIZE);
 	read_connected(r, s);
 	if (r->failed)
 		return MA_ECORRUPT;
 	if (slot_node(slot) != s->node)
 		return MA_EREFUSED;
-	if (forked(p, &s->have, chains))
+	if (forked(p, &have, chains))
 		return MA_EFORK;
 	s->their_slot = slot;
 	s->held_reason[0] = '\0';
-	if (lost_own(p, &s->have)) {
+	if (lost_own(p, &have)) {
 		int code = pool_next_incarnation(p);
 		if (code < 0)
 			return code;
-		answer = true;
-	}
-	if (answer)
 		session_greet(p, s, false);
+	} else if (asks) {
+		send_greeting(p, s, false);
+	}
 	s->ack_due = true;
+	bool serving = s->state != SESSION_GREETING && s->state != SESSION_HELD;
+	if (serving && number == s->their_greeting)
+		return 0; /* repeated for our sake: what it asks for is under way */
+	s->their_greeting = number;
+	s->fell_back = !vector_contains(&have, &s->have);
+	vector_copy(&s->have, &have);
 	session_serve(p, s);
 	return 0;
 }
@@ -373,6 +419,8 @@ static int control_message(struct pool *p, struct session *s, uint16_t type, str
 		return on_peers(p, s, r);
 	case MESSAGE_POOL_HELD:
 		return on_held(p, s, r);
+	case MESSAGE_CATCHUP_GO:
+		return catchup_out_start(p, s);
 	default:
 		return MA_EVERSION;
 	}
@@ -388,10 +436,8 @@ static void fail(struct pool *p, uint16_t node, int code, const char *what)
 	if (!s || s->state == SESSION_DOWN)
 		return;
 	if (code == MA_EGAP) {
-		/* Something between is missing (it may be on another way): ask for it, not too
-		 * often. */
-		if (clock_boot_ms() - s->greeted_ms >= GREET_AGAIN_MS)
-			session_greet(p, s, true);
+		/* Something between is missing; it may be on another way. The next tick asks. */
+		s->gap = true;
 		return;
 	}
 	session_hold(p, s, code, what);
@@ -416,9 +462,9 @@ void session_message(struct pool *p, uint16_t node, uint16_t type, const void *b
 	case MESSAGE_FETCH_DATA:
 		code = fetch_receive(p, node, &r);
 		break;
+	case MESSAGE_CATCHUP_OFFER:
 	case MESSAGE_CATCHUP_BEGIN:
 	case MESSAGE_CATCHUP_ITEM:
-	case MESSAGE_CATCHUP_DATA:
 	case MESSAGE_CATCHUP_END:
 		code = catchup_receive(p, node, type, &r);
 		break;
@@ -468,10 +514,13 @@ void session_tick(struct pool *p, uint64_t now_ms)
 		AUTO_LOCK(held, &p->session_lock);
 		for (size_t i = 0; i < p->session_count; i++) {
 			struct session *s = p->sessions[i];
-			if (s->state == SESSION_HELD && now_ms >= s->held_until_ms) {
+			if (s->state == SESSION_HELD && may_retry(p, s, now_ms)) {
 				s->state = SESSION_GREETING;
 				session_greet(p, s, true);
 			}
+			if (s->gap && s->state != SESSION_DOWN &&
+			    now_ms - s->greeted_ms >= GREET_AGAIN_MS)
+				session_greet(p, s, false);
 			if (!s->relays && s->state != SESSION_DOWN &&
 			    now_ms - s->up_ms >= SESSION_RELAY_MS)
 				begin_relay(p, s);

@@ -66,8 +66,14 @@ struct session {
 	uint64_t backlog_bytes, backlog_ops; /* offered and not sent yet */
 	char held_reason[128];
 	uint64_t held_until_ms, held_wait_ms;
+	int held_code;
 	uint64_t greeted_ms;
-	struct catchup_out *out; /* INDEX */
+	uint32_t greeting;       /* number of our latest greeting; an answer repeats it */
+	uint32_t their_greeting; /* of theirs, 0: none since the link is up */
+	bool fell_back;          /* it has less than it had acknowledged */
+	bool gap;                /* something between is missing: to be greeted again */
+	struct catchup_out *out; /* INDEX, once the peer takes it */
+	bool offered;            /* INDEX: the peer was asked to take the state */
 };
 
 /* --- entry points --- */
@@ -99,8 +105,11 @@ MUST_CHECK int session_send(struct pool *p, struct session *s, enum net_class cl
 void session_hold(struct pool *p, struct session *s, int code, const char *what);
 /* Decides how to serve the peer from what it has. */
 void session_serve(struct pool *p, struct session *s);
-/* `answer`: the peer is to greet us in turn, since its own greeting may have come too early. */
-void session_greet(struct pool *p, struct session *s, bool answer);
+/* Tells the peer what we have; it begins anew to serve us from there. `ask`: it is to repeat its
+ * own greeting, which may have come too early. */
+void session_greet(struct pool *p, struct session *s, bool ask);
+/* Greets all peers: what they offered meanwhile was not taken. */
+void session_greet_all(struct pool *p);
 /* Goes on sending log or state as far as the queues take it. */
 void send_pump(struct pool *p, struct session *s);
 void send_note(struct session *s, const struct batch *batch, size_t bytes);

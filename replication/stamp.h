@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Stamps name changes; vectors say which changes a node has. See docs/decisions/0003-stamps.md.
+ * Stamps name changes; vectors say which changes a node has. See docs/decisions/0004-stamps.md.
  * Plain values, owned by whoever holds them. No errors but a full vector.
  * Any thread.
  * Invariant: a change made after another was seen has the greater sequence number, so that
