@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-	static void test_reserve(void **state)
+static void test_reserve(void **state)
 {
 	const struct {
 		uint64_t total, reserve;
