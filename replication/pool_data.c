@@ -156,11 +156,50 @@ void pool_close(struct pool *p, uint64_t id, int fd)
 	p->store->ops->close(p->store, fd);
 }
 
+/* How many of the bytes stand in the file: a write that failed half way has put the first of them
+ * there, and peers must learn of those. */
+static size_t written_part(struct pool *p, const struct object *o, const uint8_t *data, size_t size,
+			   off_t offset)
+{
+	uint8_t there[4096];
+	size_t same = 0;
+
+	while (same < size) {
+		size_t part = size - same < sizeof(there) ? size - same : sizeof(there);
+		ssize_t n = p->store->ops->read(p->store, &o->handle, -1, there, part,
+						offset + (off_t)same);
+		if (n <= 0)
+			return same;
+		for (ssize_t i = 0; i < n; i++, same++) {
+			if (there[i] != data[same])
+				return same;
+		}
+	}
+	return same;
+}
+
+/* Barrier and lock held. */
+static int write_once(struct pool *p, struct object *o, int fd, const void *data, size_t size,
+		      off_t offset)
+{
+	struct apply ctx = {.fd = fd};
+
+	if (o->dead)
+		return p->store->ops->write(p->store, &o->handle, fd, data, size, offset);
+	struct record rec = {.kind = REC_WRITE,
+			     .id = o->id,
+			     .base = o->content,
+			     .offset = (uint64_t)offset,
+			     .data = data,
+			     .data_size = size,
+			     .time_ns = ops_now_ns()};
+	return pool_submit(p, &rec, &ctx);
+}
+
 ssize_t pool_write(struct pool *p, uint64_t id, int fd, const void *data, size_t size, off_t offset,
 		   bool append)
 {
 	AUTO_REF struct object_ref o = {0};
-	struct apply ctx = {.fd = fd};
 	int r = ref(p, id, &o);
 
 	if (r < 0)
@@ -179,25 +218,19 @@ ssize_t pool_write(struct pool *p, uint64_t id, int fd, const void *data, size_t
 			return r;
 		offset = st.st_size;
 	}
-	if (o.o->dead) {
-		r = p->store->ops->write(p->store, &o.o->handle, fd, data, size, offset);
-		return r < 0 ? r : (ssize_t)size;
-	}
-	struct record rec = {.kind = REC_WRITE,
-			     .id = o.o->id,
-			     .base = o.o->content,
-			     .offset = (uint64_t)offset,
-			     .data = data,
-			     .data_size = size,
-			     .time_ns = ops_now_ns()};
-	r = pool_submit(p, &rec, &ctx);
-	return r < 0 ? r : (ssize_t)size;
+	r = write_once(p, o.o, fd, data, size, offset);
+	if (r == 0)
+		return (ssize_t)size;
+	/* The disk is full, or the file as large as it can be: what went in counts. */
+	size = written_part(p, o.o, data, size, offset);
+	return size && write_once(p, o.o, fd, data, size, offset) == 0 ? (ssize_t)size : r;
 }
 
 int pool_fallocate(struct pool *p, uint64_t id, int fd, int mode, off_t offset, off_t length)
 {
 	AUTO_REF struct object_ref o = {0};
 	struct apply ctx = {.fd = fd};
+	struct stat before, after;
 	int r = ref(p, id, &o);
 
 	if (r < 0)
@@ -214,7 +247,17 @@ int pool_fallocate(struct pool *p, uint64_t id, int fd, int mode, off_t offset, 
 			     .offset = (uint64_t)offset,
 			     .length = (uint64_t)length,
 			     .time_ns = ops_now_ns()};
-	return pool_submit(p, &rec, &ctx);
+	r = p->store->ops->stat(p->store, &o.o->handle, fd, &before);
+	if (r < 0)
+		return r;
+	r = pool_submit(p, &rec, &ctx);
+	/* A disk that became full meanwhile may have made the file longer all the same. */
+	if (r < 0 && p->store->ops->stat(p->store, &o.o->handle, fd, &after) == 0 &&
+	    after.st_size != before.st_size) {
+		int cut = truncate_locked(p, o.o, fd, after.st_size);
+		return cut < 0 ? cut : r;
+	}
+	return r;
 }
 
 static int64_t to_ns(struct timespec t)

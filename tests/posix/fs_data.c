@@ -200,6 +200,29 @@ static void test_sparse(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+/* ext4 with blocks of 4 KiB; other file systems end elsewhere. */
+static void test_largest(void **state)
+{
+	const off_t largest = ((off_t)1 << 44) - 4096;
+	char buf[100] = "end";
+	int fd = open("f", O_RDWR | O_CREAT, 0644);
+
+	(void)state;
+	if (ftruncate(fd, largest + 1) == 0) {
+		assert_int_equal(close(fd), 0);
+		skip();
+	}
+	assert_int_equal(errno, EFBIG);
+	assert_int_equal(ftruncate(fd, largest), 0);
+	/* What there is room for is written. */
+	assert_int_equal(pwrite(fd, buf, sizeof(buf), largest - 10), 10);
+	assert_fails(pwrite(fd, buf, sizeof(buf), largest), EFBIG);
+	assert_int_equal(pread(fd, buf, sizeof(buf), largest - 11), 11);
+	assert_memory_equal(buf, "\0end\0", 5);
+	assert_int_equal(stat_of("f").st_size, largest);
+	assert_int_equal(close(fd), 0);
+}
+
 static void test_fallocate(void **state)
 {
 	char buf[16384];
@@ -434,6 +457,7 @@ int fs_data(void)
 		CASE(sync),
 		CASE(copies),
 		CASE(sparse),
+		CASE(largest),
 		CASE(fallocate),
 		CASE(mmap),
 		CASE(mmap_moves_mtime),
