@@ -170,14 +170,15 @@ static int apply_unlink(struct pool *p, const struct record *rec, struct apply *
 	struct dentry *l = object_link(o.o, rec->link.lid);
 	if (!l && S_ISDIR(o.o->type) && o.o->link_count)
 		l = &o.o->links[0]; /* the directory it named was merged into this one */
-	if (!l || !unlink_holds(o.o, l, &rec->link))
-		return 0;
-	AUTO_REF struct object_ref at = {.cache = p->cache};
-	r = object_get(p->cache, l->parent, &at.o);
+	if (l && unlink_holds(o.o, l, &rec->link)) {
+		AUTO_REF struct object_ref at = {.cache = p->cache};
+		r = object_get(p->cache, l->parent, &at.o);
+		if (r == 0)
+			r = S_ISDIR(o.o->type) ? remove_dir(p, o.o, l, at.o, rec, ctx)
+					       : remove_link(p, o.o, l, at.o, ctx);
+	}
+	/* Whether it holds or not: the time must not depend on what came first. */
 	if (r == 0)
-		r = S_ISDIR(o.o->type) ? remove_dir(p, o.o, l, at.o, rec, ctx)
-				       : remove_link(p, o.o, l, at.o, ctx);
-	if (r == 0 && !dir.o->dead)
 		r = place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
 	return r == 0 ? remove_emptied(p, dir.o, ctx) : r;
 }

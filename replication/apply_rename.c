@@ -248,6 +248,20 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 	return r;
 }
 
+/* The directories that the record names, wherever the name may be by now. */
+static int touch_both(struct pool *p, const struct record *rec, struct rename *m,
+		      const struct apply *ctx)
+{
+	AUTO_REF struct object_ref from = {.cache = p->cache};
+	int r = object_get(p->cache, rec->parent, &from.o);
+
+	if (r == 0)
+		r = place_touch(p, from.o, rec->time_ns, rec->stamp, ctx->local);
+	if (r == 0 && m->to.o != from.o)
+		r = place_touch(p, m->to.o, rec->time_ns, rec->stamp, ctx->local);
+	return r;
+}
+
 int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx)
 {
 	__attribute__((cleanup(rename_end))) struct rename m = {0};
@@ -259,9 +273,5 @@ int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx)
 		r = ctx->local ? exchange_local(p, rec, &m) : exchange_remote(p, rec, &m);
 	else
 		r = rename_plain(p, rec, &m, ctx);
-	if (r == 0 && !m.from.o->dead)
-		r = place_touch(p, m.from.o, rec->time_ns, rec->stamp, ctx->local);
-	if (r == 0 && m.to.o != m.from.o && !m.to.o->dead)
-		r = place_touch(p, m.to.o, rec->time_ns, rec->stamp, ctx->local);
-	return r;
+	return r < 0 ? r : touch_both(p, rec, &m, ctx);
 }

@@ -378,6 +378,11 @@ int content_resolve(struct pool *p, struct object *o, stamp_t leaf)
 {
 	struct leaf *l = object_leaf(o, leaf);
 
+	/* To others it is a loser already; here it is shown until the winner's bytes have come. */
+	if (!l && o->content == leaf && o->leaf_count && !o->obsolete) {
+		o->obsolete = true;
+		content_note(p, o);
+	}
 	if (!l)
 		return 0;
 	int r = l->have ? branch_drop(p, leaf) : 0;

@@ -71,14 +71,14 @@ struct pool {
 
 	pthread_mutex_t position_lock; /* guards the next ones up to slot */
 	struct position position;
-	struct vector
-		begun; /* the position, and what is being applied: what own records may rest on */
+	struct vector begun;          /* with what is being applied: own records rest on it */
 	struct vector log_floor;      /* the journal lacks batches below: they came as state */
 	bool flushed_whole;           /* nothing was open at the last flush */
 	struct vector flushed_vector; /* state hash and vector of the last flush belong together */
 	uint8_t flushed_hash[STATE_HASH_SIZE];
 	uint64_t flushed_pos;
 	uint16_t slot;
+	uint64_t log_max; /* a peer that missed more gets the state */
 
 	pthread_mutex_t seal_lock;  /* one batch is being closed */
 	pthread_mutex_t flush_lock; /* one flush is under way */
@@ -127,7 +127,9 @@ struct pool_config {
 	const struct keypair *key;
 	struct pool_io io;
 	uint64_t journal_max_bytes;
-	struct store *store; /* taken over; NULL: the directory `backing` */
+	size_t segment_bytes; /* of the journal; 0: by its size */
+	uint64_t log_max;     /* 0: SESSION_LOG_MAX */
+	struct store *store;  /* taken over; NULL: the directory `backing` */
 };
 MUST_CHECK int pool_open_at(const struct pool_config *config, struct pool **ret, char *error,
 			    size_t size);

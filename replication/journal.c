@@ -655,7 +655,8 @@ static int open_segments(struct journal *j)
 		segment_path(j->dir, found[0], path, sizeof(path));
 		if (stat(path, &st) < 0)
 			return -errno;
-		if (st.st_size < JOURNAL_SEGMENT_MIN || st.st_size > JOURNAL_SEGMENT_MAX)
+		if ((st.st_size < JOURNAL_SEGMENT_MIN || st.st_size > JOURNAL_SEGMENT_MAX) &&
+		    (size_t)st.st_size != j->segment_size)
 			return MA_ECORRUPT;
 		j->segment_size = (size_t)st.st_size;
 	}
@@ -701,7 +702,8 @@ int journal_open(const struct journal_config *config, struct journal **ret, char
 	j->dir = strdup(config->dir);
 	j->pool = config->pool;
 	j->max_bytes = config->max_bytes;
-	j->segment_size = segment_size_for(config->max_bytes);
+	j->segment_size =
+		config->segment_bytes ? config->segment_bytes : segment_size_for(config->max_bytes);
 	(void)pthread_mutex_init(&j->lock, NULL);
 	(void)pthread_cond_init(&j->room, NULL);
 	int r = j->dir ? dir_make(j->dir, 0700) : -ENOMEM;

@@ -30,7 +30,8 @@ struct journal;
 struct journal_config {
 	const char *dir;
 	uint64_t pool;
-	uint64_t max_bytes; /* of all segments together; at least two segments are kept */
+	uint64_t max_bytes;   /* of all segments together; at least two segments are kept */
+	size_t segment_bytes; /* of each; 0: chosen by max_bytes */
 };
 
 MUST_CHECK int journal_open(const struct journal_config *config, struct journal **ret, char *error,

@@ -179,6 +179,10 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 		struct store_node node;
 		place_node(o, &node);
 		r = p->store->ops->make(p->store, &dir.o->handle, shown, &node, &o->handle);
+		struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+					    place_timespec(o->attrs.mtime_ns)};
+		if (r == 0)
+			r = p->store->ops->set_times(p->store, &o->handle, -1, times);
 	}
 	watch_entry(p, dir.o->id, shown);
 	if (r == 0 && from)

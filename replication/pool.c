@@ -60,8 +60,10 @@ static int open_parts(struct pool *p, const struct pool_config *config, char *er
 {
 	AUTO_FREE char *journal_dir = path_join(config->dir, "journal");
 	AUTO_FREE char *index_path = path_join(config->dir, "index.db");
-	struct journal_config journal = {
-		.dir = journal_dir, .pool = p->id, .max_bytes = config->journal_max_bytes};
+	struct journal_config journal = {.dir = journal_dir,
+					 .pool = p->id,
+					 .max_bytes = config->journal_max_bytes,
+					 .segment_bytes = config->segment_bytes};
 	int r = 0;
 
 	if (!journal_dir || !index_path)
@@ -99,6 +101,7 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	p->node = config->node;
 	p->key = config->key;
 	p->io = config->io;
+	p->log_max = config->log_max ? config->log_max : SESSION_LOG_MAX;
 	p->slot = (uint16_t)(config->node * SLOT_INCARNATIONS + config->incarnation);
 	error[0] = '\0';
 	int r = p->dir ? open_parts(p, config, error, size) : -ENOMEM;
@@ -144,4 +147,26 @@ void pool_free(struct pool *p)
 	free(p->dir);
 	free(p->backing);
 	free(p);
+}
+
+int pool_next_incarnation(struct pool *p)
+{
+	struct pool_file file;
+	int r = pool_file_read(p->dir, &file);
+
+	if (r < 0)
+		return r;
+	/* What is written and not yet in a batch bears the old slot. */
+	if (journal_open_records(p->journal))
+		return MA_EFORK;
+	if (file.incarnation >= INCARNATION_LAST)
+		return MA_ELIMIT;
+	file.incarnation++;
+	r = pool_file_write(p->dir, &file);
+	if (r < 0)
+		return r;
+	AUTO_LOCK(held, &p->position_lock);
+	p->slot = (uint16_t)(p->node * SLOT_INCARNATIONS + file.incarnation);
+	journal_set_slot(p->journal, p->slot);
+	return 0;
 }

@@ -10,6 +10,8 @@
 
 #include "replication/engine.h"
 
+#define INCARNATION_LAST (SLOT_INCARNATIONS - 1)
+
 struct pool_file {
 	uint64_t id;
 	char name[FLEET_NAME_MAX + 1];

@@ -17,8 +17,6 @@
 #include "replication/session.h"
 #include "replication/worker.h"
 
-#define INCARNATION_LAST (SLOT_INCARNATIONS - 1)
-
 struct pool_entry {
 	struct pool_file file;
 	struct pool *pool; /* NULL: not open, see problem */
@@ -601,26 +599,4 @@ size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
 		(void)snprintf(s->problem, sizeof(s->problem), "%s", e->pool->problem);
 	}
 	return pools->count;
-}
-
-int pool_next_incarnation(struct pool *p)
-{
-	struct pool_file file;
-	int r = pool_file_read(p->dir, &file);
-
-	if (r < 0)
-		return r;
-	/* What is written and not yet in a batch bears the old slot. */
-	if (journal_open_records(p->journal))
-		return MA_EFORK;
-	if (file.incarnation >= INCARNATION_LAST)
-		return MA_ELIMIT;
-	file.incarnation++;
-	r = pool_file_write(p->dir, &file);
-	if (r < 0)
-		return r;
-	AUTO_LOCK(held, &p->position_lock);
-	p->slot = (uint16_t)(p->node * SLOT_INCARNATIONS + file.incarnation);
-	journal_set_slot(p->journal, p->slot);
-	return 0;
 }

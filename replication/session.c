@@ -268,7 +268,7 @@ void session_serve(struct pool *p, struct session *s)
 	bool known = s->have.count && !s->fell_back;
 	uint64_t missed = known ? s->backlog_bytes : journal_tail(p->journal) - s->cursor;
 	s->fell_back = false;
-	if (reaches && missed <= SESSION_LOG_MAX) {
+	if (reaches && missed <= p->log_max) {
 		s->state = SESSION_LOG;
 		send_pump(p, s);
 		return;
