@@ -162,11 +162,12 @@ void pool_close(struct pool *pool, uint64_t id, int fd)
 }
 
 ssize_t pool_write(struct pool *pool, uint64_t id, int fd, const void *data, size_t size,
-		   off_t offset, bool append)
+		   off_t offset, unsigned int flags)
 {
 	(void)pool;
 	(void)id;
-	ssize_t n = pwrite(fd, data, size, append ? lseek(fd, 0, SEEK_END) : offset);
+	ssize_t n =
+		pwrite(fd, data, size, flags & POOL_WRITE_APPEND ? lseek(fd, 0, SEEK_END) : offset);
 
 	return n < 0 ? -errno : n;
 }

@@ -67,9 +67,40 @@ void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const st
 	changes_settle_inode(mount->changes, since, id);
 }
 
-int priv_kill(struct mount *mount, uint64_t id, int fd)
+#define GROUPS_MAX 4096
+
+/* As the kernel asks of who would keep setgid. */
+static bool in_group_or_root(fuse_req_t req, gid_t gid)
 {
-	const struct pool_attr attr = {.valid = POOL_ATTR_KILL_SUID};
+	gid_t groups[GROUPS_MAX];
+
+	if (fuse_req_ctx(req)->uid == 0 || fuse_req_ctx(req)->gid == gid)
+		return true;
+	/* Reads them from /proc. */
+	int n = fuse_req_getgroups(req, GROUPS_MAX, groups);
+	for (int i = 0; i < n && i < GROUPS_MAX; i++) {
+		if (groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+unsigned int priv_lost(fuse_req_t req, const struct stat *st)
+{
+	unsigned int lost = 0;
+
+	if (!S_ISREG(st->st_mode))
+		return 0;
+	if ((st->st_mode & S_ISUID) || (st->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		lost = POOL_ATTR_KILL_SUID;
+	if ((st->st_mode & (S_ISGID | S_IXGRP)) == S_ISGID && !in_group_or_root(req, st->st_gid))
+		lost |= POOL_ATTR_KILL_SGID;
+	return lost;
+}
+
+int priv_kill(fuse_req_t req, uint64_t id, int fd)
+{
+	struct mount *mount = mount_of(req);
 	struct stat st;
 	int code = 0;
 
@@ -77,11 +108,12 @@ int priv_kill(struct mount *mount, uint64_t id, int fd)
 		code = pool_getattr(mount->pool, id, &st);
 	else if (fstat(fd, &st) != 0)
 		code = -errno;
-	bool set =
-		(st.st_mode & S_ISUID) || (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
-
-	if (code || !set)
+	if (code)
 		return code;
+	const struct pool_attr attr = {.valid = priv_lost(req, &st)};
+
+	if (!attr.valid)
+		return 0;
 	code = pool_setattr(mount->pool, id, fd, &attr, &st);
 	/* The answer to a write carries no attributes. */
 	if (code == 0)

@@ -71,8 +71,11 @@ void answer_attr(fuse_req_t req, uint64_t since, int code, uint64_t id, const st
 void answer_fill(struct mount *mount, uint64_t parent, const struct stat *st,
 		 struct fuse_entry_param *ret);
 
-/* Clears setuid, setgid and tells the kernel, which keeps the old mode otherwise. */
-MUST_CHECK int priv_kill(struct mount *mount, uint64_t id, int fd);
+/* What of setuid and setgid the caller's change takes from a file of these attributes, who may not
+ * keep them: POOL_ATTR_KILL_*, 0: nothing. */
+unsigned int priv_lost(fuse_req_t req, const struct stat *st);
+/* Clears them and tells the kernel, which keeps the old mode otherwise. */
+MUST_CHECK int priv_kill(fuse_req_t req, uint64_t id, int fd);
 
 /* ops_name.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);

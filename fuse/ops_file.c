@@ -70,7 +70,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	if (code == 0)
 		code = handle_new(&mount->handles, id, fd, &handle);
 	if (code == 0 && (fi->flags & KERNEL_KILL_PRIV)) {
-		code = priv_kill(mount, id, fd);
+		code = priv_kill(req, id, fd);
 		if (code)
 			handle_close(&mount->handles, handle);
 	}
@@ -118,9 +118,11 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *data, size_t size, off_
 	ssize_t n = 0;
 
 	if (fi->flags & KERNEL_KILL_PRIV)
-		n = priv_kill(mount, id, fd);
+		n = priv_kill(req, id, fd);
 	if (n == 0)
-		n = pool_write(mount->pool, id, fd, data, size, offset, append);
+		n = pool_write(mount->pool, id, fd, data, size, offset,
+			       (append ? POOL_WRITE_APPEND : 0) |
+				       (fi->writepage ? POOL_WRITE_MAPPED : 0));
 	if (n < 0) {
 		answer_code(req, (int)n);
 		return;
@@ -145,11 +147,21 @@ void op_fsync(fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_inf
 	answer_code(req, pool_fsync(mount_of(req)->pool, id, handle_of(fi)->fd, data_only & 1));
 }
 
+/* For these calls the kernel does not say whether the caller may keep setuid and setgid. */
+static int priv_kill_unless_root(fuse_req_t req, uint64_t id, int fd)
+{
+	return fuse_req_ctx(req)->uid == 0 ? 0 : priv_kill(req, id, fd);
+}
+
 void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
 		  struct fuse_file_info *fi)
 {
-	answer_code(req, pool_fallocate(mount_of(req)->pool, id, handle_of(fi)->fd, mode, offset,
-					length));
+	int fd = handle_of(fi)->fd;
+	int code = priv_kill_unless_root(req, id, fd);
+
+	if (code == 0)
+		code = pool_fallocate(mount_of(req)->pool, id, fd, mode, offset, length);
+	answer_code(req, code);
 }
 
 /* The kernel asks only for SEEK_DATA and SEEK_HOLE. */
@@ -171,7 +183,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t id_in, off_t offset_in,
 	struct mount *mount = mount_of(req);
 	char *data = server_scratch(mount->server);
 	size_t done = 0;
-	ssize_t n = data ? 0 : -ENOMEM;
+	ssize_t n = data ? priv_kill_unless_root(req, id_out, handle_of(fi_out)->fd) : -ENOMEM;
 
 	(void)id_in;
 	(void)flags;
@@ -183,7 +195,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t id_in, off_t offset_in,
 		n = io_pread(handle_of(fi_in)->fd, data, part, offset_in + (off_t)done);
 		if (n > 0)
 			n = pool_write(mount->pool, id_out, handle_of(fi_out)->fd, data, (size_t)n,
-				       offset_out + (off_t)done, false);
+				       offset_out + (off_t)done, 0);
 		if (n == 0)
 			break;
 		if (n > 0)

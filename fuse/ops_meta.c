@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/xattr.h>
 #include <sys/xattr.h>
 
 #include "core/auto.h"
@@ -44,9 +45,22 @@ static unsigned int valid_of(int to_set)
 		valid |= POOL_ATTR_MTIME_NOW;
 	else if (to_set & FUSE_SET_ATTR_MTIME)
 		valid |= POOL_ATTR_MTIME;
-	if (to_set & (FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID))
-		valid |= POOL_ATTR_KILL_SUID;
 	return valid;
+}
+
+/* Adds what the change takes of setuid and setgid. (A chown(2) that leaves user and group comes
+ * here with nothing to be set, as the beginning of a write does: neither takes anything.) */
+static int priv_valid(fuse_req_t req, uint64_t id, int to_set, unsigned int *valid)
+{
+	struct stat st;
+
+	if (!(to_set & (FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID)))
+		return 0;
+	int code = pool_getattr(mount_of(req)->pool, id, &st);
+
+	if (code == 0)
+		*valid |= priv_lost(req, &st);
+	return code;
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st, int to_set,
@@ -56,7 +70,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st, int to_set,
 	uint64_t since = changes_now(mount->changes);
 	const struct handle *handle = fi ? (const struct handle *)(uintptr_t)fi->fh : NULL;
 	struct stat changed;
-	const struct pool_attr attr = {
+	struct pool_attr attr = {
 		.valid = valid_of(to_set),
 		.mode = st->st_mode,
 		.uid = st->st_uid,
@@ -65,8 +79,10 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *st, int to_set,
 		.atime = st->st_atim,
 		.mtime = st->st_mtim,
 	};
-	int code = pool_setattr(mount->pool, id, handle ? handle->fd : -1, &attr, &changed);
+	int code = priv_valid(req, id, to_set, &attr.valid);
 
+	if (code == 0)
+		code = pool_setattr(mount->pool, id, handle ? handle->fd : -1, &attr, &changed);
 	answer_attr(req, since, code, id, &changed, REMEMBER_MOMENT_S);
 }
 
@@ -104,7 +120,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *va
 	int code = pool_setxattr(mount->pool, id, name, value, size, flags & ~KERNEL_KILL_PRIV);
 
 	if (code == 0 && kill)
-		code = priv_kill(mount, id, -1);
+		code = priv_kill(req, id, -1);
 	answer_code(req, code);
 }
 
@@ -137,17 +153,37 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 	answer_xattr(req, n, value, size);
 }
 
+/* Takes the names out that only root is told of. Returns what is left of the list. */
+static size_t untrusted(char *list, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t at = 0; at < size;) {
+		size_t length = strlen(list + at) + 1;
+
+		if (strncmp(list + at, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN) != 0) {
+			memmove(list + used, list + at, length);
+			used += length;
+		}
+		at += length;
+	}
+	return used;
+}
+
 void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 {
 	struct mount *mount = mount_of(req);
-	char *list = size ? server_scratch(mount->server) : NULL;
+	char *list = server_scratch(mount->server);
 
-	if (size > XATTR_LIST_MAX)
-		size = XATTR_LIST_MAX;
-	if (size && !list)
+	if (!list) {
 		answer_code(req, -ENOMEM);
-	else
-		answer_xattr(req, pool_listxattr(mount->pool, id, list, size), list, size);
+		return;
+	}
+	ssize_t n = pool_listxattr(mount->pool, id, list, XATTR_LIST_MAX);
+
+	if (n > 0 && fuse_req_ctx(req)->uid != 0)
+		n = (ssize_t)untrusted(list, (size_t)n);
+	answer_xattr(req, size && n > (ssize_t)size ? -ERANGE : n, list, size);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)

@@ -320,8 +320,13 @@ static int apply_owner(struct pool *p, const struct record *rec, struct apply *c
 
 	if (r < 0 || !stamp_after(rec->stamp, o.o->owner))
 		return r;
-	if (o.o->handle.size && !(o.o->dead && !ctx->local))
+	struct caps caps = {.size = -1};
+	if (o.o->handle.size && !(o.o->dead && !ctx->local)) {
+		caps_keep(p, o.o, &o.o->handle, &caps);
 		r = p->store->ops->set_owner(p->store, &o.o->handle, rec->mode, rec->uid, rec->gid);
+	}
+	if (r == 0)
+		r = caps_restore(p, &o.o->handle, &caps);
 	r = apply_gone_ok(ctx, r);
 	if (r < 0)
 		return r;

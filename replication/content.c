@@ -15,6 +15,22 @@
 
 #define COPY_CHUNK (1u << 20)
 
+void caps_keep(struct pool *p, const struct object *o, const struct store_handle *handle,
+	       struct caps *ret)
+{
+	ret->size = -ENODATA;
+	if (object_xattr(o, CAPS_XATTR, strlen(CAPS_XATTR)))
+		ret->size = p->store->ops->get_xattr(p->store, handle, CAPS_XATTR, ret->value,
+						     sizeof(ret->value));
+}
+
+int caps_restore(struct pool *p, const struct store_handle *handle, const struct caps *caps)
+{
+	return caps->size < 0 ? 0
+			      : p->store->ops->set_xattr(p->store, handle, CAPS_XATTR, caps->value,
+							 (size_t)caps->size, 0);
+}
+
 /* The physical step of a content record, and the time it leaves. */
 static int write_bytes(struct pool *p, const struct store_handle *handle, struct object *times_of,
 		       const struct record *rec, struct apply *ctx)
@@ -22,11 +38,13 @@ static int write_bytes(struct pool *p, const struct store_handle *handle, struct
 	const struct store_ops *ops = p->store->ops;
 	int fd = ctx->fd;
 	struct stat before = {0};
+	struct caps caps;
 	bool keep_time = stamp_after(times_of->times, rec->stamp);
 	int r = keep_time ? ops->stat(p->store, handle, fd, &before) : 0;
 
 	if (r < 0)
 		return r;
+	caps_keep(p, times_of, handle, &caps);
 	if (rec->kind == REC_WRITE)
 		r = ops->write(p->store, handle, fd, rec->data, rec->data_size, (off_t)rec->offset);
 	else if (rec->kind == REC_TRUNCATE)
@@ -34,6 +52,8 @@ static int write_bytes(struct pool *p, const struct store_handle *handle, struct
 	else
 		r = ops->fallocate(p->store, handle, fd, (int)rec->mode, (off_t)rec->offset,
 				   (off_t)rec->length);
+	if (r == 0)
+		r = caps_restore(p, handle, &caps);
 	if (r < 0)
 		return r;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(rec->time_ns)};
@@ -330,14 +350,18 @@ static int install_shown(struct pool *p, struct object *o, stamp_t leaf,
 {
 	const struct store_ops *ops = p->store->ops;
 	struct stat st;
+	struct caps caps;
 	int r = o->obsolete ? 0 : branch_shown(p, o);
 
+	caps_keep(p, o, &o->handle, &caps);
 	if (r == 0)
 		r = ops->stat(p->store, staged, -1, &st);
 	if (r == 0)
 		r = ops->truncate(p->store, &o->handle, -1, 0);
 	if (r == 0)
 		r = copy_content(p, staged, &o->handle);
+	if (r == 0)
+		r = caps_restore(p, &o->handle, &caps);
 	if (r < 0)
 		return r;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};

@@ -25,6 +25,17 @@ MUST_CHECK int content_follow(struct pool *p, struct object *o);
 /* What the object has to be for a content of this stamp to be read from it: the object itself,
  * or its branch (referenced). MA_EUNKNOWN: we do not have it. */
 MUST_CHECK int content_source(struct pool *p, struct object *o, stamp_t leaf, struct object **ret);
+/* Any write to a file takes its capabilities away, and so does a change of owner. That is a change
+ * of its own, which has its record; to the steps themselves they are lost and put back. */
+#define CAPS_XATTR "security.capability"
+struct caps {
+	ssize_t size; /* < 0: it has none */
+	uint8_t value[64];
+};
+void caps_keep(struct pool *p, const struct object *o, const struct store_handle *handle,
+	       struct caps *ret);
+MUST_CHECK int caps_restore(struct pool *p, const struct store_handle *handle,
+			    const struct caps *caps);
 /* Notes that the object has something missing, for the fetcher. */
 void content_note(struct pool *p, struct object *o);
 

@@ -45,7 +45,7 @@ MUST_CHECK int pool_link(struct pool *pool, uint64_t id, uint64_t parent, const 
 			 struct stat *ret);
 MUST_CHECK int pool_unlink(struct pool *pool, uint64_t parent, const char *name);
 MUST_CHECK int pool_rmdir(struct pool *pool, uint64_t parent, const char *name);
-/* `flags` as renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE; others -EINVAL. */
+/* `flags` as renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT; others -EINVAL. */
 MUST_CHECK int pool_rename(struct pool *pool, uint64_t parent, const char *name,
 			   uint64_t new_parent, const char *new_name, unsigned int flags);
 /* Returns the target's length; not terminated. */
@@ -55,10 +55,14 @@ MUST_CHECK ssize_t pool_readlink(struct pool *pool, uint64_t id, char *buf, size
 MUST_CHECK int pool_open(struct pool *pool, uint64_t id, int flags, int *ret_fd);
 void pool_close(struct pool *pool, uint64_t id, int fd);
 
+enum pool_write_flags {
+	POOL_WRITE_APPEND = 1, /* the offset is ignored: the bytes go to the end */
+	POOL_WRITE_MAPPED = 2, /* a page of a mapping: capabilities stay, as on a local disk */
+};
 /* Reads go to the descriptor directly (pread(2), splice). Writes must come here.
- * With `append` the offset is ignored: the bytes go to the end. Returns the bytes written. */
+ * Returns the bytes written: fewer than asked for if the disk is full. */
 MUST_CHECK ssize_t pool_write(struct pool *pool, uint64_t id, int fd, const void *data, size_t size,
-			      off_t offset, bool append);
+			      off_t offset, unsigned int flags);
 /* `mode` as fallocate(2). */
 MUST_CHECK int pool_fallocate(struct pool *pool, uint64_t id, int fd, int mode, off_t offset,
 			      off_t length);
@@ -72,8 +76,9 @@ enum pool_attr_valid {
 	POOL_ATTR_MTIME = 32,
 	POOL_ATTR_ATIME_NOW = 64,
 	POOL_ATTR_MTIME_NOW = 128,
-	POOL_ATTR_KILL_SUID =
-		256, /* clear setuid, and setgid if group-executable, as write(2) does */
+	/* Clear setuid, and setgid if group-executable, as write(2) does. */
+	POOL_ATTR_KILL_SUID = 256,
+	POOL_ATTR_KILL_SGID = 512, /* and setgid in any case: the caller is not of that group */
 };
 
 struct pool_attr {

@@ -109,6 +109,24 @@ int pool_entry(struct pool *p, uint64_t parent, int dir_fd, const char *name, ui
 	return 0;
 }
 
+/* Before its content changes: a program's file loses its capabilities. Barrier and lock held. */
+static int drop_caps(struct pool *p, struct object *o)
+{
+	struct apply ctx = {.fd = -1};
+	struct caps caps;
+
+	caps_keep(p, o, &o->handle, &caps);
+	if (caps.size < 0)
+		return 0;
+	struct record rec = {.kind = REC_XATTR,
+			     .flags = REC_F_REMOVE,
+			     .id = o->id,
+			     .name = CAPS_XATTR,
+			     .name_size = strlen(CAPS_XATTR),
+			     .time_ns = ops_now_ns()};
+	return pool_submit(p, &rec, &ctx);
+}
+
 /* Cuts or extends to `size`. Barrier and lock held. */
 static int truncate_locked(struct pool *p, struct object *o, int fd, off_t size)
 {
@@ -116,6 +134,9 @@ static int truncate_locked(struct pool *p, struct object *o, int fd, off_t size)
 
 	if (o->dead)
 		return p->store->ops->truncate(p->store, &o->handle, fd, size);
+	int r = drop_caps(p, o);
+	if (r < 0)
+		return r;
 	struct record rec = {.kind = REC_TRUNCATE,
 			     .id = o->id,
 			     .base = o->content,
@@ -197,7 +218,7 @@ static int write_once(struct pool *p, struct object *o, int fd, const void *data
 }
 
 ssize_t pool_write(struct pool *p, uint64_t id, int fd, const void *data, size_t size, off_t offset,
-		   bool append)
+		   unsigned int flags)
 {
 	AUTO_REF struct object_ref o = {0};
 	int r = ref(p, id, &o);
@@ -211,13 +232,15 @@ ssize_t pool_write(struct pool *p, uint64_t id, int fd, const void *data, size_t
 	AUTO_ENTERED pool_entered(p);
 	AUTO_LOCKS struct locks_held held;
 	locks_take(&p->locks, &o.o->id, 1, &held);
-	if (append) {
+	if (!(flags & POOL_WRITE_MAPPED) && !o.o->dead)
+		r = drop_caps(p, o.o);
+	if (r == 0 && (flags & POOL_WRITE_APPEND)) {
 		struct stat st;
 		r = p->store->ops->stat(p->store, &o.o->handle, fd, &st);
-		if (r < 0)
-			return r;
 		offset = st.st_size;
 	}
+	if (r < 0)
+		return r;
 	r = write_once(p, o.o, fd, data, size, offset);
 	if (r == 0)
 		return (ssize_t)size;
@@ -248,6 +271,8 @@ int pool_fallocate(struct pool *p, uint64_t id, int fd, int mode, off_t offset, 
 			     .length = (uint64_t)length,
 			     .time_ns = ops_now_ns()};
 	r = p->store->ops->stat(p->store, &o.o->handle, fd, &before);
+	if (r == 0)
+		r = drop_caps(p, o.o);
 	if (r < 0)
 		return r;
 	r = pool_submit(p, &rec, &ctx);
@@ -282,9 +307,9 @@ static int set_owner(struct pool *p, struct object *o, const struct pool_attr *a
 		rec.uid = attr->uid;
 	if (attr->valid & POOL_ATTR_GID)
 		rec.gid = attr->gid;
-	if (attr->valid & POOL_ATTR_KILL_SUID) {
+	if (attr->valid & (POOL_ATTR_KILL_SUID | POOL_ATTR_KILL_SGID)) {
 		rec.mode &= ~(uint32_t)S_ISUID;
-		if (rec.mode & S_IXGRP)
+		if ((rec.mode & S_IXGRP) || (attr->valid & POOL_ATTR_KILL_SGID))
 			rec.mode &= ~(uint32_t)S_ISGID;
 	}
 	return pool_submit(p, &rec, &ctx);
@@ -314,8 +339,8 @@ static int setattr_locked(struct pool *p, struct object *o, int fd, const struct
 
 	if (r == 0 && (attr->valid & POOL_ATTR_SIZE))
 		r = truncate_locked(p, o, fd, attr->size);
-	if (r == 0 &&
-	    (attr->valid & (POOL_ATTR_MODE | POOL_ATTR_UID | POOL_ATTR_GID | POOL_ATTR_KILL_SUID)))
+	if (r == 0 && (attr->valid & (POOL_ATTR_MODE | POOL_ATTR_UID | POOL_ATTR_GID |
+				      POOL_ATTR_KILL_SUID | POOL_ATTR_KILL_SGID)))
 		r = set_owner(p, o, attr, &now);
 	if (r == 0 && (attr->valid & (POOL_ATTR_ATIME | POOL_ATTR_MTIME | POOL_ATTR_ATIME_NOW |
 				      POOL_ATTR_MTIME_NOW)))

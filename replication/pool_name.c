@@ -138,13 +138,26 @@ static int stat_as(struct pool *p, const struct object *o, struct stat *ret)
 	return r;
 }
 
+/* The directory is locked and has no such name. */
+static int submit_make(struct pool *p, const struct object *dir, const char *name,
+		       struct record *rec)
+{
+	struct apply ctx = {.fd = -1};
+
+	rec->kind = REC_MAKE;
+	rec->parent = dir->id;
+	rec->name = name;
+	rec->name_size = strlen(name);
+	rec->time_ns = ops_now_ns();
+	return pool_submit(p, rec, &ctx);
+}
+
 /* Makes the object; `ret` is referenced. */
 static int make(struct pool *p, const struct pool_caller *caller, uint64_t parent, const char *name,
 		struct record *rec, struct object_ref *ret)
 {
 	AUTO_ENTRY struct entry e = {0};
 	AUTO_LOCKS struct locks_held held = {0};
-	struct apply ctx = {.fd = -1};
 	int r = entry_find(p, parent, name, &e);
 
 	if (r < 0)
@@ -155,14 +168,8 @@ static int make(struct pool *p, const struct pool_caller *caller, uint64_t paren
 	r = entry_check(&e, name);
 	if (r == 0)
 		r = inherit(p, e.dir.o, caller, rec);
-	if (r < 0)
-		return r;
-	rec->kind = REC_MAKE;
-	rec->parent = e.dir.o->id;
-	rec->name = name;
-	rec->name_size = strlen(name);
-	rec->time_ns = ops_now_ns();
-	r = pool_submit(p, rec, &ctx);
+	if (r == 0)
+		r = submit_make(p, e.dir.o, name, rec);
 	if (r < 0)
 		return r;
 	ret->cache = p->cache;
@@ -345,6 +352,16 @@ static int rename_prepare(struct pool *p, const struct entry *from, const struct
 	return r == -ESTALE ? -EAGAIN : r;
 }
 
+/* What an overlay finds where a name was. The kernel asks for CAP_MKNOD, so root is the owner. */
+static int leave_whiteout(struct pool *p, const struct object *dir, const char *name)
+{
+	const struct pool_caller root = {0};
+	struct record rec = {.mode = S_IFCHR};
+	int r = inherit(p, dir, &root, &rec);
+
+	return r < 0 ? r : submit_make(p, dir, name, &rec);
+}
+
 static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64_t new_parent,
 		       const char *new_name, unsigned int flags)
 {
@@ -387,7 +404,8 @@ static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64
 	link_seen(&from, &rec.link);
 	if (to.o.o)
 		link_seen(&to, &rec.other);
-	return pool_submit(p, &rec, &ctx);
+	r = pool_submit(p, &rec, &ctx);
+	return r == 0 && (flags & RENAME_WHITEOUT) ? leave_whiteout(p, from.dir.o, old_name) : r;
 }
 
 int pool_rename(struct pool *p, uint64_t parent, const char *name, uint64_t new_parent,
@@ -396,7 +414,8 @@ int pool_rename(struct pool *p, uint64_t parent, const char *name, uint64_t new_
 	AUTO_ENTERED pool_entered(p);
 	int r;
 
-	if (flags & ~(unsigned int)(RENAME_EXCHANGE | RENAME_NOREPLACE))
+	if ((flags & ~(unsigned int)(RENAME_EXCHANGE | RENAME_NOREPLACE | RENAME_WHITEOUT)) ||
+	    ((flags & RENAME_EXCHANGE) && (flags & RENAME_WHITEOUT)))
 		return -EINVAL;
 	do {
 		r = rename_once(p, parent, name, new_parent, new_name, flags);

@@ -177,6 +177,9 @@ int store_object_set_owner(struct store *store, const struct store_handle *objec
 	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
 	int r = store_fds_object(store_dir_fds(store), object, &at);
 
+	/* Also one that it has already, which sets the time of the last change. */
+	if (r == 0 && fchownat(at.fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
 	return r < 0 ? r : store_fd_set_owner(at.fd, mode, uid, gid);
 }
 
