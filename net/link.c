@@ -44,7 +44,10 @@ static void on_closed(uv_handle_t *handle)
 
 static void close_handles(struct link *link)
 {
-	if (!uv_is_closing((uv_handle_t *)&link->tcp))
+	/* What a dead cable did not carry must not follow when it is mended: the next connection
+	 * sends what is missing, and that may be much less. */
+	if (!uv_is_closing((uv_handle_t *)&link->tcp) &&
+	    !(link->silent && uv_tcp_close_reset(&link->tcp, on_closed) == 0))
 		uv_close((uv_handle_t *)&link->tcp, on_closed);
 	if (!uv_is_closing((uv_handle_t *)&link->timer))
 		uv_close((uv_handle_t *)&link->timer, on_closed);
@@ -236,6 +239,7 @@ static void up_tick(struct link *link, uint64_t now)
 		ping(link);
 	}
 	if (silence >= LINK_SILENCE_MS) {
+		link->silent = true;
 		link_end(link, -ETIMEDOUT, "nothing heard for 3 s");
 		return;
 	}
@@ -561,7 +565,8 @@ void link_grant(struct link *link, const struct credit *credit)
 void link_end(struct link *link, int code, const char *reason)
 {
 	enum link_phase phase = link->phase;
-	bool linger = phase != LINK_CONNECTING && link->owner->lingering < LINGERING_MAX;
+	bool linger =
+		phase != LINK_CONNECTING && !link->silent && link->owner->lingering < LINGERING_MAX;
 
 	if (phase == LINK_CLOSING)
 		return;

@@ -89,6 +89,7 @@ struct link {
 	uv_write_t write;
 	uv_shutdown_t shutdown;
 	bool writing;
+	bool silent;           /* ended since nothing was heard */
 	bool shut;             /* shutdown asked for */
 	struct tls_buffer out; /* what `write` writes */
 	size_t out_sent;

@@ -144,7 +144,8 @@ static int remove_dir(struct pool *p, struct object *o, struct dentry *l, struct
 }
 
 /* The last entry of a directory that a peer had removed is gone: now the directory goes. */
-static int remove_emptied(struct pool *p, struct object *dir, const struct apply *ctx)
+static int remove_emptied(struct pool *p, struct object *dir, const struct record *rec,
+			  const struct apply *ctx)
 {
 	if (!dir->removed || dir->dead || !dir->link_count ||
 	    dir->links[0].stamp != dir->removed_seen)
@@ -152,6 +153,8 @@ static int remove_emptied(struct pool *p, struct object *dir, const struct apply
 	AUTO_REF struct object_ref parent = {.cache = p->cache};
 	struct apply remote = {.fd = -1, .deps = ctx->deps};
 	int r = object_get(p->cache, dir->links[0].parent, &parent.o);
+	if (r == 0)
+		r = object_mark(dir, rec->stamp);
 	if (r == 0)
 		r = remove_link(p, dir, &dir->links[0], parent.o, &remote);
 	return r == -ENOTEMPTY ? 0 : r;
@@ -180,7 +183,7 @@ static int apply_unlink(struct pool *p, const struct record *rec, struct apply *
 	/* Whether it holds or not: the time must not depend on what came first. */
 	if (r == 0)
 		r = place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
-	return r == 0 ? remove_emptied(p, dir.o, ctx) : r;
+	return r == 0 ? remove_emptied(p, dir.o, rec, ctx) : r;
 }
 
 static int fill_made(struct pool *p, struct object *o, const struct record *rec)
@@ -438,7 +441,7 @@ static int apply_resolve(struct pool *p, const struct record *rec)
 	return r < 0 ? r : content_resolve(p, o.o, rec->base);
 }
 
-int apply_record(struct pool *p, const struct record *rec, struct apply *ctx)
+static int change(struct pool *p, const struct record *rec, struct apply *ctx)
 {
 	switch (rec->kind) {
 	case REC_VOID:
@@ -468,6 +471,33 @@ int apply_record(struct pool *p, const struct record *rec, struct apply *ctx)
 	default:
 		return MA_EVERSION;
 	}
+}
+
+/* What is gone leaves no stamp behind but this: a peer that missed the record finds the object by
+ * it, should it get the state. */
+static int mark(struct pool *p, const struct record *rec)
+{
+	uint64_t id = rec->kind == REC_UNLINK                              ? rec->link.id
+		      : rec->kind == REC_RENAME                            ? rec->other.id
+		      : rec->kind == REC_ALIAS || rec->kind == REC_RESOLVE ? rec->id
+									   : 0;
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	int r = !id                      ? MA_EUNKNOWN
+		: rec->kind == REC_ALIAS ? object_get_raw(p->cache, id, &o.o)
+					 : object_get(p->cache, id, &o.o);
+
+	if (r == 0) {
+		object_dirty(p->cache, o.o);
+		r = object_mark(o.o, rec->stamp);
+	}
+	return r == MA_EUNKNOWN ? 0 : r;
+}
+
+int apply_record(struct pool *p, const struct record *rec, struct apply *ctx)
+{
+	int r = change(p, rec, ctx);
+
+	return r == 0 ? mark(p, rec) : r;
 }
 
 /* Content and attribute records need one lock; what touches names may meet other objects. */

@@ -310,9 +310,11 @@ struct catchup_in {
 	uint16_t node;
 	char *path;
 	struct db *db;
-	struct db_stmt *put, *get, *mark, *ids;
+	struct db_stmt *put, *get, *mark, *unmark, *ids;
 	struct position at;
 	uint64_t count;
+	uint64_t *full; /* directories to be removed that were not empty yet */
+	size_t full_count;
 };
 
 static const char staging_schema[] =
@@ -325,6 +327,7 @@ static void in_close(struct catchup_in *in)
 	if (in->path)
 		(void)unlink(in->path);
 	free(in->path);
+	free(in->full);
 	free(in);
 }
 
@@ -397,6 +400,7 @@ static int in_begin(struct pool *p, struct rd *r)
 		{"INSERT OR REPLACE INTO staged VALUES(?1,?2,0)", &in->put},
 		{"SELECT item, done FROM staged WHERE id=?1", &in->get},
 		{"UPDATE staged SET done=1 WHERE id=?1", &in->mark},
+		{"UPDATE staged SET done=0 WHERE id=?1", &in->unmark},
 		{"SELECT id FROM staged WHERE id>?1 ORDER BY id LIMIT ?2", &in->ids},
 	};
 	for (size_t i = 0; code == 0 && i < sizeof(all) / sizeof(all[0]); i++)
@@ -443,6 +447,17 @@ static int staged_get(struct catchup_in *in, uint64_t id, uint8_t **ret, size_t 
 	return copy ? 1 : -ENOMEM;
 }
 
+static int note_full(struct catchup_in *in, uint64_t id)
+{
+	uint64_t *grown = realloc(in->full, (in->full_count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	in->full = grown;
+	grown[in->full_count++] = id;
+	return 0;
+}
+
 static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, int depth)
 {
 	AUTO_FREE uint8_t *bytes = NULL;
@@ -471,6 +486,31 @@ static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, 
 		r = merge_item(p, &item, &p->in->at.vector, mine);
 	}
 	object_clear(&item.state);
+	return r == -ENOTEMPTY ? note_full(p->in, id) : r;
+}
+
+/* Directories whose entries were still to come go now, the inner ones first. What has got something
+ * new inside meanwhile stays. */
+static int remove_full(struct pool *p, const struct vector *mine)
+{
+	struct catchup_in *in = p->in;
+	size_t before;
+	int r = 0;
+
+	do {
+		before = in->full_count;
+		AUTO_FREE uint64_t *ids = in->full;
+		in->full = NULL;
+		in->full_count = 0;
+		pool_enter(p);
+		for (size_t i = before; r == 0 && i-- > 0;) {
+			db_bind_int(in->unmark, 1, (int64_t)ids[i]);
+			r = db_step(in->unmark);
+			if (r == 0)
+				r = merge_staged(p, ids[i], mine, 0);
+		}
+		pool_leave(p);
+	} while (r == 0 && in->full_count && in->full_count < before);
 	return r;
 }
 
@@ -547,6 +587,8 @@ static int in_end(struct pool *p)
 	position_get(p, &mine);
 	p->merging = true;
 	int r = each_staged(p, merge_top, &mine);
+	if (r == 0)
+		r = remove_full(p, &mine);
 	if (r == 0)
 		r = each_staged(p, touch_again, &mine);
 	if (r == 0)

@@ -28,7 +28,8 @@ void catchup_in_gone(struct pool *p, uint16_t node);
 void catchup_in_free(struct pool *p);
 
 /* --- merge.c --- */
-/* `theirs`: the position that the item is of. Barrier and all locks held. */
+/* `theirs`: the position that the item is of. Barrier and all locks held. -ENOTEMPTY: all but the
+ * removal of a directory that is not empty yet; to be called again after what is in it. */
 MUST_CHECK int merge_item(struct pool *p, struct item *item, const struct vector *theirs,
 			  const struct vector *mine);
 

@@ -142,7 +142,7 @@ static int move_link(struct pool *p, struct object *mine, struct dentry *ml,
 		struct apply ctx = {.fd = -1};
 		r = apply_remove(p, mine, ml, &ctx);
 		ml->stamp = tl->stamp;
-		return r == -ENOTEMPTY ? 0 : r;
+		return r;
 	}
 	if (ml->conflict)
 		losers_remove(p, mine->id, ml->lid);
@@ -188,8 +188,7 @@ static int merge_link(struct pool *p, struct object *mine, const struct item *it
 		return 0;
 	if (tl->dead) {
 		struct apply ctx = {.fd = -1};
-		int r = contents_covered(mine, their_v) ? apply_remove(p, mine, ml, &ctx) : 0;
-		return r == -ENOTEMPTY ? 0 : r;
+		return contents_covered(mine, their_v) ? apply_remove(p, mine, ml, &ctx) : 0;
 	}
 	/* They still have what we removed: it stays removed unless it was written meanwhile. */
 	return contents_covered(&item->state, my_v) ? 0 : move_link(p, mine, ml, tl);
@@ -233,8 +232,6 @@ static int begin_new(struct object *mine, const struct object *theirs)
 {
 	mine->dead = true; /* until a link says otherwise */
 	mine->obsolete = S_ISREG(mine->type);
-	mine->removed = theirs->removed;
-	mine->removed_seen = theirs->removed_seen;
 	mine->attrs = theirs->attrs;
 	if (theirs->attrs.target) {
 		mine->attrs.target = strdup(theirs->attrs.target);
@@ -242,6 +239,19 @@ static int begin_new(struct object *mine, const struct object *theirs)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int merge_marks(struct object *mine, const struct object *theirs)
+{
+	int r = 0;
+
+	if (stamp_after(theirs->removed, mine->removed)) {
+		mine->removed = theirs->removed;
+		mine->removed_seen = theirs->removed_seen;
+	}
+	for (size_t i = 0; r == 0 && i < theirs->mark_count; i++)
+		r = object_mark(mine, theirs->marks[i]);
+	return r;
 }
 
 int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
@@ -263,11 +273,13 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 	if (mine.o->alias_of)
 		return 0;
 	object_dirty(p->cache, mine.o);
+	r = merge_marks(mine.o, theirs);
 	for (size_t i = 0; r == 0 && i < theirs->link_count && !theirs->alias_of; i++)
 		r = merge_link(p, mine.o, item, &theirs->links[i], their_v, my_v);
+	bool full = r == -ENOTEMPTY;
 	if (r == 0)
 		r = merge_alias(p, mine.o, theirs);
-	if (r < 0 || mine.o->alias_of)
+	if ((r < 0 && !full) || mine.o->alias_of)
 		return r;
 	r = merge_contents(p, mine.o, theirs, their_v, my_v);
 	if (r == 0)
@@ -280,5 +292,5 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 		r = merge_times(p, mine.o, theirs);
 	content_note(p, mine.o);
 	watch_inode(p, mine.o->id, false);
-	return r;
+	return r == 0 && full ? -ENOTEMPTY : r;
 }

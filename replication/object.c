@@ -136,6 +136,25 @@ void object_leaf_remove(struct object *o, stamp_t stamp)
 		array_remove(o->leaves, &o->leaf_count, (size_t)(l - o->leaves), sizeof(*l));
 }
 
+int object_mark(struct object *o, stamp_t stamp)
+{
+	for (size_t i = 0; i < o->mark_count; i++) {
+		if (stamp_slot(o->marks[i]) != stamp_slot(stamp))
+			continue;
+		if (stamp_after(stamp, o->marks[i]))
+			o->marks[i] = stamp;
+		return 0;
+	}
+	if (o->mark_count >= VECTOR_MAX)
+		return MA_ELIMIT;
+	stamp_t *grown = array_insert(o->marks, &o->mark_count, o->mark_count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	o->marks = grown;
+	o->marks[o->mark_count - 1] = stamp;
+	return 0;
+}
+
 /* Index of the head of this name, or of its place. */
 static size_t xattr_find(const struct object *o, const char *name, size_t size, bool *ret_found)
 {
@@ -230,6 +249,7 @@ void object_clear(struct object *o)
 	free(o->links);
 	free(o->leaves);
 	free(o->xattrs);
+	free(o->marks);
 	free(o->attrs.target);
 	free(o->saved);
 	memset(o, 0, sizeof(*o));
@@ -243,7 +263,7 @@ static size_t encoded_bound(const struct object *o)
 		size += 32 + strlen(o->links[i].name);
 	for (size_t i = 0; i < o->xattr_count; i++)
 		size += 16 + strlen(o->xattrs[i].name);
-	return size + o->leaf_count * 9;
+	return size + o->leaf_count * 9 + o->mark_count * 8;
 }
 
 static void encode_arrays(struct wr *w, const struct object *o)
@@ -267,6 +287,9 @@ static void encode_arrays(struct wr *w, const struct object *o)
 		wr_u64(w, o->xattrs[i].stamp);
 		wr_blob16(w, o->xattrs[i].name, strlen(o->xattrs[i].name));
 	}
+	wr_u16(w, (uint16_t)o->mark_count);
+	for (size_t i = 0; i < o->mark_count; i++)
+		wr_u64(w, o->marks[i]);
 }
 
 int object_encode(const struct object *o, uint8_t **ret, size_t *ret_size)
@@ -346,6 +369,12 @@ static int decode_rest(struct rd *r, struct object *o)
 		if (r->failed || !size || memchr(name, 0, size))
 			return MA_ECORRUPT;
 		int code = object_xattr_set(o, name, size, stamp);
+		if (code < 0)
+			return code;
+	}
+	uint16_t marks = rd_u16(r);
+	for (uint16_t i = 0; i < marks && !r->failed; i++) {
+		int code = object_mark(o, rd_u64(r));
 		if (code < 0)
 			return code;
 	}

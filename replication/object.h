@@ -63,11 +63,10 @@ struct object {
 	stamp_t removed;      /* directory: rmdir that found it (or made it) empty */
 	stamp_t removed_seen; /* the place stamp which that rmdir knew */
 	struct dentry *links;
-	size_t link_count;
 	struct leaf *leaves;
-	size_t leaf_count;
 	struct xattr_head *xattrs;
-	size_t xattr_count;
+	stamp_t *marks; /* the last change of each slot that left no stamp elsewhere: removals */
+	size_t link_count, leaf_count, xattr_count, mark_count;
 	struct object_attrs attrs;  /* valid if dead, or not in the backing directory yet; its
 				     * mtime_ns always for directories: what belongs to `times` */
 	struct store_handle handle; /* size 0: not in the backing directory */
@@ -85,7 +84,6 @@ struct object {
 };
 
 struct object_cache;
-
 MUST_CHECK int object_cache_new(struct index *ix, struct object_cache **ret);
 void object_cache_free(struct object_cache *c);
 
@@ -123,6 +121,8 @@ void object_link_remove(struct object *o, uint64_t lid);
 struct leaf *object_leaf(struct object *o, stamp_t stamp);
 MUST_CHECK int object_leaf_add(struct object *o, stamp_t stamp, bool have);
 void object_leaf_remove(struct object *o, stamp_t stamp);
+/* So that "what changed since" finds the object by this stamp. */
+MUST_CHECK int object_mark(struct object *o, stamp_t stamp);
 stamp_t object_xattr(const struct object *o, const char *name, size_t name_size);
 MUST_CHECK int object_xattr_set(struct object *o, const char *name, size_t name_size,
 				stamp_t stamp);

@@ -138,6 +138,8 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 		ret[n++] = o->leaves[i].stamp;
 	for (size_t i = 0; i < o->xattr_count; i++)
 		ret[n++] = o->xattrs[i].stamp;
+	for (size_t i = 0; i < o->mark_count; i++)
+		ret[n++] = o->marks[i];
 	/* In order, without zeros and doubles. */
 	size_t kept = 0;
 	qsort(ret, n, sizeof(*ret), compare_stamps);
@@ -150,8 +152,8 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 
 static int take_stamps(const struct object *o, stamp_t **ret, size_t *ret_count)
 {
-	stamp_t *stamps =
-		malloc(sizeof(*stamps) * (4 + o->link_count + o->leaf_count + o->xattr_count));
+	stamp_t *stamps = malloc(sizeof(*stamps) * (4 + o->link_count + o->leaf_count +
+						    o->xattr_count + o->mark_count));
 
 	if (!stamps)
 		return -ENOMEM;

@@ -292,6 +292,7 @@ static void test_changes(void **state)
 	file->content = stamp_make(128, 7);
 	assert_int_equal(object_leaf_add(file, stamp_make(128, 6), true), 0);
 	assert_int_equal(object_xattr_set(file, "user.a", 6, stamp_make(192, 3)), 0);
+	assert_int_equal(object_mark(file, stamp_make(256, 9)), 0);
 	object_dirty(rig->c, dir);
 	object_dirty(rig->c, file);
 	flush(rig, false);
@@ -299,6 +300,7 @@ static void test_changes(void **state)
 	assert_true(ids[0] == dir->id && ids[1] == file->id && ids[2] == dir->id);
 	assert_int_equal(changes(rig, 128, ids), 2);
 	assert_int_equal(changes(rig, 192, ids), 1);
+	assert_int_equal(changes(rig, 256, ids), 1);
 	/* The same from memory and from the row. */
 	uint64_t id = file->id;
 	object_put(rig->c, file);

@@ -174,6 +174,9 @@ static void fill(struct object *o, int which)
 						 .target = strdup("../there")};
 		link_add(o, S, 1, "here", S);
 		object_link(o, S)->dead = true;
+		assert_int_equal(object_mark(o, C + 1), 0);
+		assert_int_equal(object_mark(o, S + 5), 0);
+		assert_int_equal(object_mark(o, S + 3), 0); /* an earlier one of the same slot */
 	} else {
 		o->obsolete = true;
 		o->type = S_IFDIR;
@@ -217,6 +220,9 @@ static void assert_objects(const struct object *a, const struct object *b)
 		assert_string_equal(a->xattrs[i].name, b->xattrs[i].name);
 		assert_true(a->xattrs[i].stamp == b->xattrs[i].stamp);
 	}
+	assert_int_equal(a->mark_count, b->mark_count);
+	for (size_t i = 0; i < a->mark_count; i++)
+		assert_true(a->marks[i] == b->marks[i]);
 }
 
 static void test_vectors(void **state)
