@@ -44,8 +44,7 @@ bool unlink_holds(const struct object *o, const struct dentry *l, const struct r
 	return true;
 }
 
-/* Before the last name goes: what is needed to bring the object back. */
-static int remember_attrs(struct pool *p, struct object *o)
+int apply_remember(struct pool *p, struct object *o)
 {
 	struct stat st;
 
@@ -60,7 +59,8 @@ static int remember_attrs(struct pool *p, struct object *o)
 	o->attrs.uid = st.st_uid;
 	o->attrs.gid = st.st_gid;
 	o->attrs.rdev = st.st_rdev;
-	o->attrs.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+	if (!S_ISDIR(o->type)) /* a directory's own is there always */
+		o->attrs.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
 	if (S_ISLNK(o->type) && !o->attrs.target) {
 		char target[4096];
 		ssize_t n = p->store->ops->readlink(p->store, &o->handle, target, sizeof(target));
@@ -88,6 +88,7 @@ static void bury(struct pool *p, struct object *o, struct dentry *l, const struc
 	if (l->conflict)
 		losers_remove(p, o->id, l->lid);
 	l->dead = true;
+	l->died = ctx->stamp;
 	l->conflict = false;
 	if (!other_links(o, l))
 		o->dead = true;
@@ -101,7 +102,7 @@ static int remove_link(struct pool *p, struct object *o, struct dentry *l, struc
 {
 	char shown[256];
 	char name[256];
-	int r = other_links(o, l) ? 0 : remember_attrs(p, o);
+	int r = other_links(o, l) ? 0 : apply_remember(p, o);
 
 	if (r < 0)
 		return r;
@@ -115,7 +116,9 @@ static int remove_link(struct pool *p, struct object *o, struct dentry *l, struc
 		return r;
 	bool was_plain = !l->conflict;
 	bury(p, o, l, ctx);
-	return was_plain && p->losers.count ? place_vacated(p, dir, name) : 0;
+	if (!ctx->local)
+		r = place_settle(p, dir);
+	return r == 0 && was_plain && p->losers.count ? place_vacated(p, dir, name) : r;
 }
 
 int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct apply *ctx)
@@ -126,38 +129,45 @@ int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct appl
 	return r < 0 ? r : remove_link(p, o, l, dir.o, ctx);
 }
 
-/* A directory that a peer removed while something new came into it stays until it is empty. */
-static int remove_dir(struct pool *p, struct object *o, struct dentry *l, struct object *dir,
-		      const struct record *rec, const struct apply *ctx)
-{
-	int r = remove_link(p, o, l, dir, ctx);
-
-	if (r < 0 && (r != -ENOTEMPTY || ctx->local))
-		return r;
-	/* Also where it went: something made inside concurrently may bring it back. */
-	if (!o->removed || stamp_after(rec->stamp, o->removed)) {
-		o->removed = rec->stamp;
-		o->removed_seen = rec->link.seen_place;
-	}
-	object_dirty(p->cache, o);
-	return 0;
-}
-
-/* The last entry of a directory that a peer had removed is gone: now the directory goes. */
-static int remove_emptied(struct pool *p, struct object *dir, const struct record *rec,
-			  const struct apply *ctx)
+int apply_emptied(struct pool *p, struct object *dir, const struct apply *ctx)
 {
 	if (!dir->removed || dir->dead || !dir->link_count ||
 	    dir->links[0].stamp != dir->removed_seen)
 		return 0;
 	AUTO_REF struct object_ref parent = {.cache = p->cache};
-	struct apply remote = {.fd = -1, .deps = ctx->deps};
+	struct apply remote = {.fd = -1, .stamp = ctx->stamp, .deps = ctx->deps};
 	int r = object_get(p->cache, dir->links[0].parent, &parent.o);
-	if (r == 0)
-		r = object_mark(dir, rec->stamp);
+	if (r == 0 && ctx->stamp)
+		r = object_mark(dir, ctx->stamp);
 	if (r == 0)
 		r = remove_link(p, dir, &dir->links[0], parent.o, &remote);
-	return r == -ENOTEMPTY ? 0 : r;
+	if (r < 0)
+		return r == -ENOTEMPTY ? 0 : r;
+	return apply_emptied(p, parent.o, ctx);
+}
+
+/* The directory that the link is in now, which may be another than its author knew. */
+static int unlink_from(struct pool *p, struct object *o, struct dentry *l, struct apply *ctx)
+{
+	AUTO_REF struct object_ref at = {.cache = p->cache};
+	int r = object_get(p->cache, l->parent, &at.o);
+
+	if (r == 0)
+		r = remove_link(p, o, l, at.o, ctx);
+	/* A directory that a peer removed while something new came into it stays until it is empty.
+	 */
+	return r == -ENOTEMPTY && !ctx->local ? 0 : r;
+}
+
+/* Noted wherever the directory is now: something made inside concurrently may bring it back, and it
+ * has to be the same on all nodes. */
+static void note_removed(struct pool *p, struct object *o, const struct record *rec)
+{
+	if (!S_ISDIR(o->type) || !stamp_after(rec->stamp, o->removed))
+		return;
+	o->removed = rec->stamp;
+	o->removed_seen = rec->link.seen_place;
+	object_dirty(p->cache, o);
 }
 
 static int apply_unlink(struct pool *p, const struct record *rec, struct apply *ctx)
@@ -173,17 +183,16 @@ static int apply_unlink(struct pool *p, const struct record *rec, struct apply *
 	struct dentry *l = object_link(o.o, rec->link.lid);
 	if (!l && S_ISDIR(o.o->type) && o.o->link_count)
 		l = &o.o->links[0]; /* the directory it named was merged into this one */
-	if (l && unlink_holds(o.o, l, &rec->link)) {
-		AUTO_REF struct object_ref at = {.cache = p->cache};
-		r = object_get(p->cache, l->parent, &at.o);
-		if (r == 0)
-			r = S_ISDIR(o.o->type) ? remove_dir(p, o.o, l, at.o, rec, ctx)
-					       : remove_link(p, o.o, l, at.o, ctx);
-	}
-	/* Whether it holds or not: the time must not depend on what came first. */
+	if (l && unlink_holds(o.o, l, &rec->link))
+		r = unlink_from(p, o.o, l, ctx);
+	else if (rec->flags & REC_F_LAST)
+		r = content_unwanted(p, o.o, rec->link.seen_content);
+	if (r == 0)
+		note_removed(p, o.o, rec);
+	/* The time counts whether anything was removed here or not: it does on all nodes. */
 	if (r == 0)
 		r = place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
-	return r == 0 ? remove_emptied(p, dir.o, rec, ctx) : r;
+	return r == 0 ? apply_emptied(p, dir.o, ctx) : r;
 }
 
 static int fill_made(struct pool *p, struct object *o, const struct record *rec)
@@ -305,10 +314,9 @@ static int apply_link(struct pool *p, const struct record *rec, struct apply *ct
 		return r;
 	object_dirty(p->cache, o.o);
 	if (was_dead) {
-		r = place_revive(p, o.o);
-		if (r == 0 && S_ISREG(o.o->type))
-			r = object_leaf_add(o.o, o.o->content, false);
-		content_note(p, o.o);
+		r = place_revive(p, o.o, l);
+		if (r == 0)
+			r = content_again(p, o.o);
 	} else if (!ctx->local) {
 		r = place_link(p, o.o, l, NULL);
 		watch_inode(p, o.o->id, true);
@@ -425,11 +433,10 @@ static int apply_content(struct pool *p, const struct record *rec, struct apply 
 static int apply_alias(struct pool *p, const struct record *rec)
 {
 	int r = place_merge(p, rec->id, rec->base);
-	uint64_t goes, stays;
 
 	/* This is the note that place_merge() leaves: it is journaled already. */
-	while (r == 0 && losers_take_merge(p, &goes, &stays))
-		;
+	if (r == 0)
+		losers_merge_told(p, rec->id, rec->base);
 	return r;
 }
 
@@ -443,6 +450,7 @@ static int apply_resolve(struct pool *p, const struct record *rec)
 
 static int change(struct pool *p, const struct record *rec, struct apply *ctx)
 {
+	ctx->stamp = rec->stamp;
 	switch (rec->kind) {
 	case REC_VOID:
 		return 0;

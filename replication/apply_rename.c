@@ -65,26 +65,30 @@ static int rename_begin(struct pool *p, const struct record *rec, struct rename 
 	return r == MA_EUNKNOWN ? 0 : r;
 }
 
+/* The link is what the record makes of it; the tree follows, or has been there before. */
+static int set_link(struct pool *p, struct object *o, struct dentry **l, uint64_t parent,
+		    const char *name, size_t size, stamp_t stamp)
+{
+	if ((*l)->conflict)
+		losers_remove(p, o->id, (*l)->lid);
+	object_dirty(p->cache, o);
+	return object_link_set(o, (*l)->lid, parent, name, size, stamp, l);
+}
+
 /* Both names move in one step, as the application sees it. */
 static int exchange_local(struct pool *p, const struct record *rec, struct rename *m)
 {
 	char other_shown[256];
-	char old_name[256];
 
 	dentry_shown(m->ol, other_shown);
-	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
 	int r = p->store->ops->rename(p->store, &m->from.o->handle, m->from_shown, &m->to.o->handle,
 				      other_shown, RENAME_EXCHANGE);
-	if (r < 0)
-		return r;
-	uint64_t from_parent = m->l->parent;
-	r = object_link_set(m->o.o, m->l->lid, m->ol->parent, m->name, strlen(m->name), rec->stamp,
-			    &m->l);
 	if (r == 0)
-		r = object_link_set(m->other.o, m->ol->lid, from_parent, old_name, strlen(old_name),
-				    rec->stamp, &m->ol);
-	object_dirty(p->cache, m->o.o);
-	object_dirty(p->cache, m->other.o);
+		r = set_link(p, m->o.o, &m->l, rec->new_parent, rec->name, rec->name_size,
+			     rec->stamp);
+	if (r == 0)
+		r = set_link(p, m->other.o, &m->ol, rec->parent, rec->old_name, rec->old_name_size,
+			     rec->stamp);
 	return r;
 }
 
@@ -104,36 +108,66 @@ static int set_aside(struct pool *p, struct object *o, struct dentry *l, char re
 	return r;
 }
 
+/* One of the two comes to its new name: from where it was set aside, or back from the dead. */
+static int exchange_place(struct pool *p, struct object *o, struct dentry *l, bool was_dead,
+			  const struct place *aside)
+{
+	if (!was_dead)
+		return place_link(p, o, l, aside);
+	if (!o->dead)
+		return place_link(p, o, l, NULL);
+	int r = place_revive(p, o, l);
+	return r < 0 ? r : content_again(p, o);
+}
+
 /* A peer's exchange: each of the two moves unless it moved later still. */
 static int exchange_remote(struct pool *p, const struct record *rec, struct rename *m)
 {
 	struct object private = {.handle = p->private_dir, .type = S_IFDIR};
 	struct place aside[2] = {{.dir = &private}, {.dir = &private}};
-	bool move[2] = {!m->l->dead && stamp_after(rec->stamp, m->l->stamp),
-			m->ol && !m->ol->dead && stamp_after(rec->stamp, m->ol->stamp)};
+	bool move[2] = {stamp_after(rec->stamp, m->l->stamp),
+			m->ol && stamp_after(rec->stamp, m->ol->stamp)};
+	bool dead[2] = {m->l->dead, m->ol && m->ol->dead};
 	int r = 0;
 
-	if (move[0])
+	if (move[0] && !dead[0])
 		r = set_aside(p, m->o.o, m->l, aside[0].name);
-	if (r == 0 && move[1])
+	if (r == 0 && move[1] && !dead[1])
 		r = set_aside(p, m->other.o, m->ol, aside[1].name);
 	if (r == 0 && move[0]) {
-		r = object_link_set(m->o.o, m->l->lid, rec->new_parent, m->name, strlen(m->name),
-				    rec->stamp, &m->l);
+		r = set_link(p, m->o.o, &m->l, rec->new_parent, rec->name, rec->name_size,
+			     rec->stamp);
 		if (r == 0)
-			r = place_link(p, m->o.o, m->l, &aside[0]);
+			r = exchange_place(p, m->o.o, m->l, dead[0], &aside[0]);
 	}
 	if (r == 0 && move[1]) {
-		r = object_link_set(m->other.o, m->ol->lid, rec->parent, rec->old_name,
-				    rec->old_name_size, rec->stamp, &m->ol);
+		r = set_link(p, m->other.o, &m->ol, rec->parent, rec->old_name, rec->old_name_size,
+			     rec->stamp);
 		if (r == 0)
-			r = place_link(p, m->other.o, m->ol, &aside[1]);
+			r = exchange_place(p, m->other.o, m->ol, dead[1], &aside[1]);
 	}
 	return r;
 }
 
+static int rename_exchange(struct pool *p, const struct record *rec, struct rename *m,
+			   struct apply *ctx)
+{
+	char old_name[256];
+
+	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
+	int r = ctx->local ? exchange_local(p, rec, m) : exchange_remote(p, rec, m);
+	if (r == 0)
+		r = content_follow(p, m->o.o);
+	if (r == 0 && m->other.o)
+		r = content_follow(p, m->other.o);
+	/* One of the two may have stayed, or gone elsewhere. */
+	if (r == 0 && !ctx->local && p->losers.count)
+		r = place_vacated(p, m->from.o, old_name);
+	return r;
+}
+
 /* What stood under the new name was replaced knowingly: it dies as the other takes its place. */
-static int bury_replaced(struct pool *p, struct rename *m)
+static void bury_replaced(struct pool *p, struct rename *m, stamp_t stamp)
 {
 	struct object *o = m->other.o;
 	bool last = true;
@@ -141,6 +175,7 @@ static int bury_replaced(struct pool *p, struct rename *m)
 	for (size_t i = 0; i < o->link_count; i++)
 		last = last && (&o->links[i] == m->ol || o->links[i].dead);
 	m->ol->dead = true;
+	m->ol->died = stamp;
 	if (m->ol->conflict)
 		losers_remove(p, o->id, m->ol->lid);
 	m->ol->conflict = false;
@@ -148,7 +183,6 @@ static int bury_replaced(struct pool *p, struct rename *m)
 		o->dead = true;
 	object_dirty(p->cache, o);
 	watch_inode(p, o->id, true);
-	return 0;
 }
 
 /* Moves the name itself. `over`: what stands there now is replaced by the same step. */
@@ -176,34 +210,19 @@ static int move_name(struct pool *p, const struct record *rec, struct rename *m,
 		return r;
 	object_dirty(p->cache, m->o.o);
 	if (dead) {
-		bool gone = m->o.o->dead;
-		r = gone ? place_revive(p, m->o.o) : place_link(p, m->o.o, m->l, NULL);
-		if (r == 0 && gone && S_ISREG(m->o.o->type))
-			r = object_leaf_add(m->o.o, m->o.o->content, false);
-		content_note(p, m->o.o);
-		return r;
+		if (!m->o.o->dead)
+			return place_link(p, m->o.o, m->l, NULL);
+		r = place_revive(p, m->o.o, m->l);
+		return r < 0 ? r : content_again(p, m->o.o);
 	}
 	if (!ctx->local && !over)
 		return place_link(p, m->o.o, m->l, &from);
 	if (!ctx->local) {
 		watch_entry(p, m->from.o->id, m->from_shown);
 		watch_entry(p, m->to.o->id, m->name);
+		r = place_settle(p, m->from.o);
 	}
-	return 0;
-}
-
-static int replaced_attrs(struct pool *p, struct rename *m)
-{
-	struct stat st;
-
-	if (!m->other.o->handle.size ||
-	    p->store->ops->stat(p->store, &m->other.o->handle, -1, &st) < 0)
-		return 0;
-	m->other.o->attrs.mode = st.st_mode & 07777;
-	m->other.o->attrs.uid = st.st_uid;
-	m->other.o->attrs.gid = st.st_gid;
-	m->other.o->attrs.rdev = st.st_rdev;
-	return 0;
+	return r < 0 ? r : place_settle(p, m->to.o);
 }
 
 /* True if the replaced name really stands under the new name here, so that one rename does it. */
@@ -222,6 +241,7 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 	bool removes = m->ol && unlink_holds(m->other.o, m->ol, &rec->other);
 	bool vacates = !m->l->dead && !m->l->conflict;
 	char old_name[256];
+	int r = 0;
 
 	if (moves && S_ISDIR(m->o.o->type) && !ctx->local &&
 	    place_is_above(p, m->o.o->id, m->to.o->id))
@@ -229,36 +249,37 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
 	bool over = removes && moves && (ctx->local || replaced_stands_there(p, m));
 	if (removes && !over) {
-		struct apply remote = {.fd = -1, .deps = ctx->deps};
-		int r = apply_remove(p, m->other.o, m->ol, &remote);
-		if (r < 0)
-			return r == -ENOTEMPTY ? 0 : r;
+		struct apply remote = {.fd = -1, .stamp = rec->stamp, .deps = ctx->deps};
+		r = apply_remove(p, m->other.o, m->ol, &remote);
+		/* A directory into which something came meanwhile: the two become one. */
+		r = r == -ENOTEMPTY ? 0 : r;
+	} else if (over) {
+		r = apply_remember(p, m->other.o);
+	} else if (m->ol && (rec->flags & REC_F_LAST)) {
+		r = content_unwanted(p, m->other.o, rec->other.seen_content);
 	}
-	if (over)
-		(void)replaced_attrs(p, m);
-	if (!moves)
-		return 0;
-	int r = move_name(p, rec, m, over, ctx);
+	if (r < 0 || !moves)
+		return r;
+	r = move_name(p, rec, m, over, ctx);
 	if (r == 0 && over)
-		r = bury_replaced(p, m);
+		bury_replaced(p, m, rec->stamp);
 	if (r == 0)
 		r = content_follow(p, m->o.o);
 	if (r == 0 && vacates && p->losers.count)
 		r = place_vacated(p, m->from.o, old_name);
-	return r;
+	return r < 0 ? r : apply_emptied(p, m->from.o, ctx);
 }
 
-/* The directories that the record names, wherever the name may be by now. */
-static int touch_both(struct pool *p, const struct record *rec, struct rename *m,
-		      const struct apply *ctx)
+/* The directories that the author changed carry the time of that, wherever the name is here. */
+static int rename_touch(struct pool *p, const struct record *rec, struct rename *m, bool local)
 {
 	AUTO_REF struct object_ref from = {.cache = p->cache};
 	int r = object_get(p->cache, rec->parent, &from.o);
 
 	if (r == 0)
-		r = place_touch(p, from.o, rec->time_ns, rec->stamp, ctx->local);
+		r = place_touch(p, from.o, rec->time_ns, rec->stamp, local);
 	if (r == 0 && m->to.o != from.o)
-		r = place_touch(p, m->to.o, rec->time_ns, rec->stamp, ctx->local);
+		r = place_touch(p, m->to.o, rec->time_ns, rec->stamp, local);
 	return r;
 }
 
@@ -270,8 +291,8 @@ int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx)
 	if (r < 0)
 		return r;
 	if (rec->flags & REC_F_EXCHANGE)
-		r = ctx->local ? exchange_local(p, rec, &m) : exchange_remote(p, rec, &m);
+		r = rename_exchange(p, rec, &m, ctx);
 	else
 		r = rename_plain(p, rec, &m, ctx);
-	return r < 0 ? r : touch_both(p, rec, &m, ctx);
+	return r == 0 ? rename_touch(p, rec, &m, ctx->local) : r;
 }

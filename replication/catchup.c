@@ -180,10 +180,15 @@ static int item_build(struct pool *p, struct catchup_out *out, uint64_t id)
 		r = object_decode(state, size, &row);
 	if (r == 0)
 		r = object_get_raw(p->cache, id, &now.o);
+	if (r == 0 && now.o->alias_of && !row.alias_of) {
+		/* Made one with another since the view was taken: its attributes are there. */
+		object_ref_end(&now);
+		r = object_get(p->cache, id, &now.o);
+	}
 	if (r == 0) {
 		AUTO_LOCKS struct locks_held held;
 		struct wr w = wr_init(out->item, ITEM_MAX);
-		locks_take(&p->locks, &id, 1, &held);
+		locks_take(&p->locks, &now.o->id, 1, &held);
 		r = item_write(p, &row, now.o, &w);
 		out->item_size = r == 0 ? wr_used(&w) : 0;
 	}
@@ -593,6 +598,11 @@ static int in_end(struct pool *p)
 		r = each_staged(p, touch_again, &mine);
 	if (r == 0)
 		r = jump(p);
+	if (r == 0) {
+		pool_enter(p);
+		r = receive_tell_merges(p);
+		pool_leave(p);
+	}
 	p->merging = false;
 	if (r == 0)
 		r = commit_flush(p);

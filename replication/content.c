@@ -226,6 +226,36 @@ static bool known_already(const struct object *o, stamp_t stamp)
 	return false;
 }
 
+/* Was this link removed by somebody of whom the writer had not heard? */
+static bool removed_unseen(const struct dentry *l, const struct record *rec,
+			   const struct apply *ctx)
+{
+	return l->dead && l->died && ctx->deps && stamp_slot(l->died) != stamp_slot(rec->stamp) &&
+	       !vector_covers(ctx->deps, l->died);
+}
+
+/* Written while somebody else removed it: the file stays, under all names that were removed so. */
+static int revive_written(struct pool *p, struct object *o, const struct record *rec,
+			  const struct apply *ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->link_count; i++) {
+		struct dentry *l = &o->links[i];
+		if (!removed_unseen(l, rec, ctx))
+			continue;
+		if (o->dead) {
+			r = place_revive(p, o, l);
+			continue;
+		}
+		l->dead = false;
+		l->died = 0;
+		r = place_link(p, o, l, NULL);
+	}
+	/* Removed by a state that came, which does not say by whom. */
+	return r == 0 && o->dead ? place_revive(p, o, NULL) : r;
+}
+
 int content_apply(struct pool *p, struct object *o, const struct record *rec, struct apply *ctx)
 {
 	if (ctx->local && (o->dead || o->branch_of)) {
@@ -236,6 +266,11 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	 * their own beside the one that is being fetched. */
 	if (ctx->local)
 		o->obsolete = false;
+	if (!ctx->local && !known_already(o, rec->stamp)) {
+		int r = revive_written(p, o, rec, ctx);
+		if (r < 0)
+			return r;
+	}
 	if (!o->obsolete && !o->dead && rec->base == o->content) {
 		int r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
 		if (r < 0)
@@ -254,15 +289,27 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	struct leaf *leaf = object_leaf(o, rec->base);
 	if (leaf)
 		return branch_advance(p, o, leaf, rec, ctx);
-	/* Written without knowledge of what is here. The file stays, should it have been removed,
-	 * and the other content is fetched whole. */
-	int r = o->dead ? place_revive(p, o) : 0;
+	/* Written without knowledge of what is here: the other content is fetched whole. */
+	int r = 0;
 	if (r == 0)
 		r = object_leaf_add(o, rec->stamp, false);
 	if (r < 0)
 		return r;
 	content_note(p, o);
 	return 0;
+}
+
+int content_unwanted(struct pool *p, struct object *o, stamp_t seen)
+{
+	return S_ISREG(o->type) && !o->dead ? content_resolve(p, o, seen) : 0;
+}
+
+int content_again(struct pool *p, struct object *o)
+{
+	int r = S_ISREG(o->type) ? object_leaf_add(o, o->content, false) : 0;
+
+	content_note(p, o);
+	return r;
 }
 
 stamp_t content_wanted(const struct object *o)

@@ -15,6 +15,10 @@ MUST_CHECK int content_apply(struct pool *p, struct object *o, const struct reco
 			     struct apply *ctx);
 /* The content `leaf` is no longer wanted: its branch goes. */
 MUST_CHECK int content_resolve(struct pool *p, struct object *o, stamp_t leaf);
+/* What a removal has seen is no longer wanted where the object stays for something else. */
+MUST_CHECK int content_unwanted(struct pool *p, struct object *o, stamp_t seen);
+/* The object is back, and its bytes are not: they are wanted from a peer. */
+MUST_CHECK int content_again(struct pool *p, struct object *o);
 /* What is missing here: the content to be fetched next, 0: nothing. Pure. */
 stamp_t content_wanted(const struct object *o);
 /* A fetched content stands whole in `staged` (name in the private directory): it becomes what the

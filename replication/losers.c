@@ -97,6 +97,13 @@ int losers_note_merge(struct pool *p, uint64_t goes, uint64_t stays)
 	return pair_add(&p->merges, goes, stays);
 }
 
+void losers_merge_told(struct pool *p, uint64_t goes, uint64_t stays)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	pair_remove(&p->merges, goes, stays);
+}
+
 bool losers_take_merge(struct pool *p, uint64_t *ret_goes, uint64_t *ret_stays)
 {
 	AUTO_LOCK(held, &p->losers_lock);

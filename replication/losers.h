@@ -17,6 +17,8 @@ void losers_remove(struct pool *p, uint64_t id, uint64_t lid);
 bool losers_at(struct pool *p, size_t i, uint64_t *ret_id, uint64_t *ret_lid);
 /* `goes` became an alias of `stays`: to be journaled as our own record. */
 MUST_CHECK int losers_note_merge(struct pool *p, uint64_t goes, uint64_t stays);
+/* This one has been journaled. */
+void losers_merge_told(struct pool *p, uint64_t goes, uint64_t stays);
 /* Takes one noted merge; false: none. */
 bool losers_take_merge(struct pool *p, uint64_t *ret_goes, uint64_t *ret_stays);
 /* Conflicts that may be none, see equal.h: noted, the i-th, looked at. */

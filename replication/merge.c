@@ -123,6 +123,34 @@ static int merge_xattrs(struct pool *p, struct object *mine, const struct item *
 	return r;
 }
 
+/* A name that they have removed, or moved and then removed. */
+static int remove_link(struct pool *p, struct object *mine, struct dentry *ml,
+		       const struct dentry *tl)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	struct apply ctx = {.fd = -1, .stamp = tl->died};
+	int r = object_get(p->cache, ml->parent, &dir.o);
+
+	if (r == 0)
+		r = apply_remove(p, mine, ml, &ctx);
+	if (r == 0)
+		r = apply_emptied(p, dir.o, &ctx);
+	return r;
+}
+
+/* They have the name, and here it is not, or elsewhere. */
+static int place_theirs(struct pool *p, struct object *mine, struct dentry *ml,
+			const struct place *from)
+{
+	if (!mine->dead)
+		return place_link(p, mine, ml, from);
+	int r = place_revive(p, mine, ml);
+	/* Its bytes went with the last name; a new object has none yet, see merge_contents(). */
+	return r == 0 && S_ISREG(mine->type) && mine->content
+		       ? object_leaf_add(mine, mine->content, false)
+		       : r;
+}
+
 static int move_link(struct pool *p, struct object *mine, struct dentry *ml,
 		     const struct dentry *tl)
 {
@@ -131,6 +159,11 @@ static int move_link(struct pool *p, struct object *mine, struct dentry *ml,
 	bool was_dead = ml->dead;
 	char old_name[256];
 
+	if (!was_dead && tl->dead) {
+		int r = remove_link(p, mine, ml, tl);
+		ml->stamp = tl->stamp;
+		return r;
+	}
 	dentry_shown(ml, from.name);
 	(void)snprintf(old_name, sizeof(old_name), "%s", ml->name);
 	bool plain = !ml->conflict;
@@ -138,31 +171,19 @@ static int move_link(struct pool *p, struct object *mine, struct dentry *ml,
 	if (r < 0)
 		return r;
 	from.dir = dir.o;
-	if (!was_dead && tl->dead) {
-		struct apply ctx = {.fd = -1};
-		r = apply_remove(p, mine, ml, &ctx);
-		ml->stamp = tl->stamp;
-		return r;
-	}
 	if (ml->conflict)
 		losers_remove(p, mine->id, ml->lid);
-	struct dentry *l;
-	r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name), tl->stamp, &l);
+	r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name), tl->stamp, &ml);
 	if (r < 0)
 		return r;
-	l->dead = tl->dead;
+	ml->dead = tl->dead;
+	ml->died = tl->died;
 	if (tl->dead)
 		return 0;
-	bool gone = mine->dead;
-	mine->dead = false;
-	if (gone) {
-		mine->handle.size = 0;
-		mine->obsolete = S_ISREG(mine->type);
-	}
-	r = place_link(p, mine, l, was_dead || gone ? NULL : &from);
+	r = place_theirs(p, mine, ml, was_dead ? NULL : &from);
 	if (r == 0 && plain && !was_dead && p->losers.count)
 		r = place_vacated(p, dir.o, old_name);
-	return r;
+	return r == 0 && !was_dead ? apply_emptied(p, dir.o, &(struct apply){.fd = -1}) : r;
 }
 
 static int merge_link(struct pool *p, struct object *mine, const struct item *item,
@@ -177,19 +198,15 @@ static int merge_link(struct pool *p, struct object *mine, const struct item *it
 		if (r < 0)
 			return r;
 		ml->dead = tl->dead;
-		if (tl->dead)
-			return 0;
-		mine->dead = false;
-		return place_link(p, mine, ml, NULL);
+		ml->died = tl->died;
+		return tl->dead ? 0 : place_theirs(p, mine, ml, NULL);
 	}
 	if (stamp_after(tl->stamp, ml->stamp))
 		return move_link(p, mine, ml, tl);
 	if (tl->stamp != ml->stamp || tl->dead == ml->dead)
 		return 0;
-	if (tl->dead) {
-		struct apply ctx = {.fd = -1};
-		return contents_covered(mine, their_v) ? apply_remove(p, mine, ml, &ctx) : 0;
-	}
+	if (tl->dead)
+		return contents_covered(mine, their_v) ? remove_link(p, mine, ml, tl) : 0;
 	/* They still have what we removed: it stays removed unless it was written meanwhile. */
 	return contents_covered(&item->state, my_v) ? 0 : move_link(p, mine, ml, tl);
 }
@@ -222,9 +239,9 @@ static int merge_alias(struct pool *p, struct object *mine, const struct object 
 	if (!theirs->alias_of || mine->alias_of)
 		return 0;
 	int r = place_merge(p, mine->id, theirs->alias_of);
-	uint64_t goes, stays;
-	while (r == 0 && losers_take_merge(p, &goes, &stays))
-		; /* it was told already: that is how we know */
+	/* It was told already: that is how we know. */
+	if (r == 0)
+		losers_merge_told(p, mine->id, theirs->alias_of);
 	return r;
 }
 
@@ -270,18 +287,34 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 	}
 	if (r < 0)
 		return r;
-	if (mine.o->alias_of)
-		return 0;
 	object_dirty(p->cache, mine.o);
 	r = merge_marks(mine.o, theirs);
-	for (size_t i = 0; r == 0 && i < theirs->link_count && !theirs->alias_of; i++)
+	bool named = !theirs->alias_of && !mine.o->alias_of;
+	for (size_t i = 0; r == 0 && named && i < theirs->link_count; i++)
 		r = merge_link(p, mine.o, item, &theirs->links[i], their_v, my_v);
 	bool full = r == -ENOTEMPTY;
 	if (r == 0)
 		r = merge_alias(p, mine.o, theirs);
-	if ((r < 0 && !full) || mine.o->alias_of)
+	if (theirs->alias_of)
+		return r; /* the rest comes with the directory that it is one with */
+	if (full)
+		r = 0;
+	if (r == 0 && mine.o->alias_of) {
+		/* The rest belongs to the directory that it is one with. */
+		object_ref_end(&mine);
+		r = object_get(p->cache, theirs->id, &mine.o);
+		if (r == 0)
+			object_dirty(p->cache, mine.o);
+		if (r == 0)
+			r = merge_marks(mine.o, theirs);
+	}
+	if (r < 0)
 		return r;
 	r = merge_contents(p, mine.o, theirs, their_v, my_v);
+	if (r == 0)
+		r = content_follow(p, mine.o);
+	if (r == 0)
+		r = apply_emptied(p, mine.o, &(struct apply){.fd = -1, .stamp = mine.o->removed});
 	if (r == 0)
 		r = write_inline(p, mine.o, item);
 	if (r == 0)

@@ -86,6 +86,7 @@ int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char 
 	l->stamp = stamp;
 	l->conflict = false;
 	l->dead = false;
+	l->died = 0;
 	if (ret)
 		*ret = l;
 	return 0;
@@ -260,7 +261,7 @@ static size_t encoded_bound(const struct object *o)
 	size_t size = 256 + (o->attrs.target ? strlen(o->attrs.target) : 0);
 
 	for (size_t i = 0; i < o->link_count; i++)
-		size += 32 + strlen(o->links[i].name);
+		size += 40 + strlen(o->links[i].name);
 	for (size_t i = 0; i < o->xattr_count; i++)
 		size += 16 + strlen(o->xattrs[i].name);
 	return size + o->leaf_count * 9 + o->mark_count * 8;
@@ -274,6 +275,7 @@ static void encode_arrays(struct wr *w, const struct object *o)
 		wr_u64(w, l->lid);
 		wr_u64(w, l->parent);
 		wr_u64(w, l->stamp);
+		wr_u64(w, l->dead ? l->died : 0);
 		wr_u8(w, (uint8_t)((l->conflict ? LINK_CONFLICT : 0) | (l->dead ? LINK_DEAD : 0)));
 		wr_blob16(w, l->name, strlen(l->name));
 	}
@@ -334,6 +336,7 @@ static int decode_links(struct rd *r, struct object *o)
 		uint64_t lid = rd_u64(r);
 		uint64_t parent = rd_u64(r);
 		stamp_t stamp = rd_u64(r);
+		stamp_t died = rd_u64(r);
 		uint8_t flags = rd_u8(r);
 		size_t size;
 		const char *name = (const char *)rd_blob16(r, 255, &size);
@@ -347,6 +350,7 @@ static int decode_links(struct rd *r, struct object *o)
 			return code;
 		l->conflict = flags & LINK_CONFLICT;
 		l->dead = flags & LINK_DEAD;
+		l->died = l->dead ? died : 0;
 	}
 	return 0;
 }

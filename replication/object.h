@@ -25,6 +25,7 @@ struct dentry {
 	uint64_t lid;    /* stamp of the record that made the name */
 	uint64_t parent; /* directory id as in the record: resolve aliases before use */
 	stamp_t stamp;   /* of its last move: the later wins */
+	stamp_t died;    /* dead: the record that removed it, so that a concurrent write is known */
 	bool conflict;   /* shown under its conflict name, since another holds the plain one */
 	bool dead;       /* removed; kept so that a concurrent move can be judged */
 	char *name;

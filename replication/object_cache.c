@@ -132,8 +132,10 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 
 	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		ret[n++] = single[i];
-	for (size_t i = 0; i < o->link_count; i++)
+	for (size_t i = 0; i < o->link_count; i++) {
 		ret[n++] = o->links[i].stamp;
+		ret[n++] = o->links[i].died;
+	}
 	for (size_t i = 0; i < o->leaf_count; i++)
 		ret[n++] = o->leaves[i].stamp;
 	for (size_t i = 0; i < o->xattr_count; i++)
@@ -152,7 +154,7 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 
 static int take_stamps(const struct object *o, stamp_t **ret, size_t *ret_count)
 {
-	stamp_t *stamps = malloc(sizeof(*stamps) * (4 + o->link_count + o->leaf_count +
+	stamp_t *stamps = malloc(sizeof(*stamps) * (4 + 2 * o->link_count + o->leaf_count +
 						    o->xattr_count + o->mark_count));
 
 	if (!stamps)

@@ -174,6 +174,7 @@ static void fill(struct object *o, int which)
 						 .target = strdup("../there")};
 		link_add(o, S, 1, "here", S);
 		object_link(o, S)->dead = true;
+		object_link(o, S)->died = UINT64_C(0x0201) << 48 | ((S + 1) & STAMP_SEQ_MAX);
 		assert_int_equal(object_mark(o, C + 1), 0);
 		assert_int_equal(object_mark(o, S + 5), 0);
 		assert_int_equal(object_mark(o, S + 3), 0); /* an earlier one of the same slot */
@@ -209,6 +210,7 @@ static void assert_objects(const struct object *a, const struct object *b)
 		const struct dentry *x = &a->links[i], *y = &b->links[i];
 		assert_true(x->lid == y->lid && x->parent == y->parent && x->stamp == y->stamp);
 		assert_true(x->conflict == y->conflict && x->dead == y->dead);
+		assert_true(x->died == y->died);
 		assert_string_equal(x->name, y->name);
 	}
 	assert_int_equal(a->leaf_count, b->leaf_count);

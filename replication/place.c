@@ -44,6 +44,8 @@ int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t sta
 		dir->attrs.mtime_ns = time_ns;
 		object_dirty(p->cache, dir);
 	}
+	if (dir->dead)
+		return 0;
 	int r = place_settle(p, dir);
 	/* What told of the new name may have been followed by a look at the times before these. */
 	if (!local)
@@ -146,13 +148,20 @@ static int settle_collision(struct pool *p, struct object *o, struct dentry *l, 
 	return losers_add(p, o->id, l->lid);
 }
 
+static int set_made_time(struct pool *p, const struct object *o)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(o->attrs.mtime_ns)};
+
+	return p->store->ops->set_times(p->store, &o->handle, -1, times);
+}
+
 int place_link(struct pool *p, struct object *o, struct dentry *l, const struct place *from)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	int r = object_get(p->cache, l->parent, &dir.o);
 
 	if (r == 0 && dir.o->dead)
-		r = place_revive(p, dir.o);
+		r = place_revive(p, dir.o, NULL);
 	if (r < 0)
 		return r;
 	l->conflict = false;
@@ -179,10 +188,8 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 		struct store_node node;
 		place_node(o, &node);
 		r = p->store->ops->make(p->store, &dir.o->handle, shown, &node, &o->handle);
-		struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
-					    place_timespec(o->attrs.mtime_ns)};
 		if (r == 0)
-			r = p->store->ops->set_times(p->store, &o->handle, -1, times);
+			r = set_made_time(p, o);
 	}
 	watch_entry(p, dir.o->id, shown);
 	if (r == 0 && from)
@@ -234,24 +241,26 @@ int place_vacated(struct pool *p, struct object *dir, const char *name)
 	return place_link(p, best.o, best_link, &from);
 }
 
-int place_revive(struct pool *p, struct object *o)
+int place_revive(struct pool *p, struct object *o, struct dentry *l)
 {
-	struct dentry *best = NULL;
+	struct dentry *last = NULL;
 
 	for (size_t i = 0; i < o->link_count; i++) {
-		if (!best || stamp_after(o->links[i].stamp, best->stamp))
-			best = &o->links[i];
+		if (!last || stamp_after(o->links[i].stamp, last->stamp))
+			last = &o->links[i];
 	}
-	if (!best)
+	l = l ? l : last;
+	if (!l)
 		return MA_EUNKNOWN;
-	best->dead = false;
+	l->dead = false;
+	l->died = 0;
 	o->dead = false;
 	o->handle.size = 0;
 	/* The bytes went with the name; the caller knows which content is wanted now. */
 	if (S_ISREG(o->type))
 		o->obsolete = true;
 	object_dirty(p->cache, o);
-	return place_link(p, o, best, NULL);
+	return place_link(p, o, l, NULL);
 }
 
 struct merge_walk {
@@ -302,26 +311,75 @@ static int owner_of(struct pool *p, const struct object *o, struct object_attrs 
 	return r;
 }
 
+static int merge_xattr(struct pool *p, struct object *stays, const struct object *goes,
+		       const struct xattr_head *x)
+{
+	AUTO_FREE char *value = malloc(RECORD_VALUE_MAX);
+	size_t size = strlen(x->name);
+
+	if (!value)
+		return -ENOMEM;
+	if (!stamp_after(x->stamp, object_xattr(stays, x->name, size)))
+		return 0;
+	if (stays->handle.size && goes->handle.size) {
+		const struct store_ops *ops = p->store->ops;
+		ssize_t n =
+			ops->get_xattr(p->store, &goes->handle, x->name, value, RECORD_VALUE_MAX);
+		int r = n >= 0 ? ops->set_xattr(p->store, &stays->handle, x->name, value, (size_t)n,
+						0)
+			       : ops->remove_xattr(p->store, &stays->handle, x->name);
+		if (r < 0 && r != -ENODATA)
+			return r;
+	}
+	return object_xattr_set(stays, x->name, size, x->stamp);
+}
+
 /* Facets of the one that goes, where they are later, become those of the one that stays. */
 static int merge_facets(struct pool *p, struct object *stays, struct object *goes)
 {
-	struct dentry *sl = stays->link_count ? &stays->links[0] : NULL;
-	struct dentry *gl = goes->link_count ? &goes->links[0] : NULL;
 	bool later = stamp_after(goes->owner, stays->owner);
 	const struct store_handle *handle = stays->handle.size ? &stays->handle : &goes->handle;
 	struct object_attrs owner;
 
-	if (sl && gl && stamp_after(gl->stamp, sl->stamp))
-		sl->stamp = gl->stamp;
 	if (stamp_after(goes->times, stays->times)) {
 		stays->times = goes->times;
 		stays->attrs.mtime_ns = goes->attrs.mtime_ns;
 	}
+	if (stamp_after(goes->removed, stays->removed)) {
+		stays->removed = goes->removed;
+		stays->removed_seen = goes->removed_seen;
+	}
 	int r = owner_of(p, later ? goes : stays, &owner);
 	if (later)
 		stays->owner = goes->owner;
-	return r < 0 ? r
-		     : p->store->ops->set_owner(p->store, handle, owner.mode, owner.uid, owner.gid);
+	if (r == 0)
+		r = p->store->ops->set_owner(p->store, handle, owner.mode, owner.uid, owner.gid);
+	for (size_t i = 0; r == 0 && i < goes->xattr_count; i++)
+		r = merge_xattr(p, stays, goes, &goes->xattrs[i]);
+	return r;
+}
+
+/* Where the later of the two was moved to, there they are. */
+static int merge_places(struct pool *p, struct object *stays, const struct object *goes)
+{
+	struct dentry *sl = stays->link_count ? &stays->links[0] : NULL;
+	const struct dentry *gl = goes->link_count ? &goes->links[0] : NULL;
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	struct place from = {0};
+
+	if (!sl || !gl || !stamp_after(gl->stamp, sl->stamp))
+		return 0;
+	dentry_shown(sl, from.name);
+	int r = object_get(p->cache, sl->parent, &dir.o);
+	if (r < 0)
+		return r;
+	from.dir = dir.o;
+	bool dead = sl->dead;
+	r = object_link_set(stays, sl->lid, gl->parent, gl->name, strlen(gl->name), gl->stamp, &sl);
+	if (r < 0)
+		return r;
+	sl->dead = dead;
+	return dead ? 0 : place_link(p, stays, sl, &from);
 }
 
 int place_merge(struct pool *p, uint64_t a, uint64_t b)
@@ -366,7 +424,9 @@ int place_merge(struct pool *p, uint64_t a, uint64_t b)
 	}
 	if (r < 0)
 		return r;
-	r = place_settle(p, stays);
+	r = merge_places(p, stays, goes);
+	if (r == 0)
+		r = place_settle(p, stays);
 	if (r < 0)
 		return r;
 	watch_inode(p, stays->id, false);

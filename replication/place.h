@@ -25,11 +25,12 @@ MUST_CHECK int place_remove(struct pool *p, struct object *o, struct object *dir
 			    const char *shown);
 /* After a name became free: the best conflict loser of that name gets it back. */
 MUST_CHECK int place_vacated(struct pool *p, struct object *dir, const char *name);
-/* A dead object gets its last name back, and dead directories above it theirs. */
-MUST_CHECK int place_revive(struct pool *p, struct object *o);
+/* A dead object gets this name back (NULL: its last one), and dead directories above it theirs.
+ * The caller knows which contents are wanted now. */
+MUST_CHECK int place_revive(struct pool *p, struct object *o, struct dentry *l);
 /* Two directories of one name are one: the later made becomes an alias of the earlier. */
 MUST_CHECK int place_merge(struct pool *p, uint64_t a, uint64_t b);
-/* Sets the directory's mtime unless it has a later one. */
+/* Sets the directory's mtime unless it has a later one; also while it is removed. */
 MUST_CHECK int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp,
 			   bool local);
 /* After a step inside that is no change of the directory by any record: its mtime is put back. */

@@ -265,6 +265,15 @@ static void link_seen(const struct entry *e, struct record_link *ret)
 				    .seen_content = e->o.o->content};
 }
 
+static bool last_name(const struct object *o)
+{
+	size_t live = 0;
+
+	for (size_t i = 0; i < o->link_count; i++)
+		live += !o->links[i].dead;
+	return live == 1;
+}
+
 /* A file with losing contents beside it: they become files of their own before it goes. */
 static int free_of_branches(struct pool *p, struct object *o)
 {
@@ -296,7 +305,8 @@ static int remove_once(struct pool *p, uint64_t parent, const char *name, bool i
 	if (r < 0)
 		return r;
 	struct record rec = {.kind = REC_UNLINK,
-			     .flags = is_dir ? REC_F_DIR : 0,
+			     .flags =
+				     (is_dir ? REC_F_DIR : 0) | (last_name(e.o.o) ? REC_F_LAST : 0),
 			     .id = e.o.o->id,
 			     .parent = e.dir.o->id,
 			     .time_ns = ops_now_ns()};
@@ -378,7 +388,8 @@ static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64
 	if (r < 0)
 		return r;
 	uint64_t ids[] = {from.dir.o->id, to.dir.o->id, from.o.o->id, to.o.o ? to.o.o->id : 0};
-	if (p->losers.count || from.o.o->leaf_count)
+	if (p->losers.count || from.o.o->leaf_count || (to.o.o && to.o.o->leaf_count) ||
+	    from.dir.o->removed)
 		locks_take_all(&p->locks, &held);
 	else
 		locks_take(&p->locks, ids, 4, &held);
@@ -390,9 +401,13 @@ static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64
 	if (from.o.o == to.o.o)
 		return 0; /* two names of one object: POSIX wants nothing to happen */
 	char old_name[256];
-	(void)snprintf(old_name, sizeof(old_name), "%s", from.link->name);
+	/* What comes here in exchange takes the name as it is shown. */
+	(void)snprintf(old_name, sizeof(old_name), "%s",
+		       flags & RENAME_EXCHANGE ? name : from.link->name);
 	struct record rec = {.kind = REC_RENAME,
-			     .flags = flags & RENAME_EXCHANGE ? REC_F_EXCHANGE : 0,
+			     .flags = flags & RENAME_EXCHANGE       ? REC_F_EXCHANGE
+				      : to.o.o && last_name(to.o.o) ? REC_F_LAST
+								    : 0,
 			     .id = from.o.o->id,
 			     .parent = from.dir.o->id,
 			     .new_parent = to.dir.o->id,

@@ -66,8 +66,7 @@ static int park(struct pool *p, uint16_t node, const void *body, size_t size, bo
 	return 0;
 }
 
-/* Two directories became one while the batch was applied: an own record tells everybody. */
-static int tell_merges(struct pool *p)
+int receive_tell_merges(struct pool *p)
 {
 	uint64_t goes, stays;
 	int r = 0;
@@ -124,7 +123,7 @@ static int take_in(struct pool *p, const struct batch *batch, const void *body, 
 			r = -EINPROGRESS;
 	}
 	if (r == 0)
-		r = tell_merges(p);
+		r = receive_tell_merges(p);
 	pool_leave(p);
 	if (r == 0)
 		session_offer(p, batch, pos);

@@ -42,6 +42,7 @@ enum record_flags {
 	REC_F_ATIME = 8,    /* TIMES: sets atime */
 	REC_F_MTIME = 16,   /* TIMES: sets mtime */
 	REC_F_FETCH = 32,   /* MAKE: the content was there before (adopted): peers fetch it */
+	REC_F_LAST = 64,    /* UNLINK, RENAME: what goes, or is replaced, had no other name */
 };
 
 /* A link (a name of an object) as the author saw it. lid 0: none. */

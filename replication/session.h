@@ -119,6 +119,9 @@ MUST_CHECK int send_batch(struct pool *p, struct session *s, const struct batch 
 
 /* --- receive.c; worker thread, session_lock not held --- */
 MUST_CHECK int receive_batch(struct pool *p, uint16_t node, const void *body, size_t size);
+/* Two directories became one while something was applied: own records tell everybody. Barrier held.
+ */
+MUST_CHECK int receive_tell_merges(struct pool *p);
 /* Tries batches again that waited for others or for room on the disk. */
 void receive_retry(struct pool *p);
 void receive_free(struct pool *p);
