@@ -72,8 +72,7 @@ struct object {
 				     * mtime_ns always for directories: what belongs to `times` */
 	struct store_handle handle; /* size 0: not in the backing directory */
 
-	/* Of the cache. */
-	unsigned int refs;
+	unsigned int refs; /* this and all below: of the cache */
 	bool dirty;
 	bool known;                    /* has a row in the index */
 	bool gone;                     /* dropped; its row goes with the next flush */
@@ -103,11 +102,7 @@ struct object_ref {
 	struct object_cache *cache;
 	struct object *o;
 };
-static inline void object_ref_end(struct object_ref *r)
-{
-	object_put(r->cache, r->o);
-	r->o = NULL;
-}
+void object_ref_end(struct object_ref *r);
 #define AUTO_REF __attribute__((cleanup(object_ref_end)))
 void object_dirty(struct object_cache *c, struct object *o);
 

@@ -310,6 +310,12 @@ void object_put(struct object_cache *c, struct object *o)
 	}
 }
 
+void object_ref_end(struct object_ref *r)
+{
+	object_put(r->cache, r->o);
+	r->o = NULL;
+}
+
 void object_dirty(struct object_cache *c, struct object *o)
 {
 	AUTO_LOCK(held, &c->lock);
