@@ -324,6 +324,41 @@ static int apply_link(struct pool *p, const struct record *rec, struct apply *ct
 	return r < 0 ? r : place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
 }
 
+/* A mode from before the access list that the object has got meanwhile: the list stays, with the
+ * bits that it gives the mode. */
+static int mode_under_list(struct pool *p, const struct object *o, stamp_t stamp, mode_t *mode)
+{
+	const struct store_ops *ops = p->store->ops;
+	stamp_t list = object_xattr(o, STORE_ACL_ACCESS, strlen(STORE_ACL_ACCESS));
+	struct stat st;
+
+	if (!list || !stamp_after(list, stamp) ||
+	    ops->get_xattr(p->store, &o->handle, STORE_ACL_ACCESS, NULL, 0) < 0)
+		return 0;
+	int r = ops->stat(p->store, &o->handle, -1, &st);
+	if (r == 0)
+		*mode = (*mode & ~(mode_t)0777) | (st.st_mode & 0777);
+	return r == -ESTALE ? 0 : r;
+}
+
+/* An access list from before the mode that the object has got meanwhile: the mode limits it. */
+static int list_under_mode(struct pool *p, const struct object *o, const struct record *rec,
+			   const char *name, const struct apply *ctx)
+{
+	const struct store_ops *ops = p->store->ops;
+	bool older = !ctx->local && strcmp(name, STORE_ACL_ACCESS) == 0 &&
+		     stamp_after(o->owner, rec->stamp);
+	struct stat st;
+
+	int r = older ? ops->stat(p->store, &o->handle, -1, &st) : 0;
+	if (r == 0)
+		r = ops->set_xattr(p->store, &o->handle, name, rec->data, rec->data_size,
+				   ctx->xattr_flags);
+	return r == 0 && older ? ops->set_owner(p->store, &o->handle, st.st_mode & 07777, st.st_uid,
+						st.st_gid)
+			       : r;
+}
+
 static int apply_owner(struct pool *p, const struct record *rec, struct apply *ctx)
 {
 	AUTO_REF struct object_ref o = {.cache = p->cache};
@@ -332,9 +367,13 @@ static int apply_owner(struct pool *p, const struct record *rec, struct apply *c
 	if (r < 0 || !stamp_after(rec->stamp, o.o->owner))
 		return r;
 	struct caps caps = {.size = -1};
+	mode_t mode = rec->mode;
 	if (o.o->handle.size && !(o.o->dead && !ctx->local)) {
 		caps_keep(p, o.o, &o.o->handle, &caps);
-		r = p->store->ops->set_owner(p->store, &o.o->handle, rec->mode, rec->uid, rec->gid);
+		r = ctx->local ? 0 : mode_under_list(p, o.o, rec->stamp, &mode);
+		if (r == 0)
+			r = p->store->ops->set_owner(p->store, &o.o->handle, mode, rec->uid,
+						     rec->gid);
 	}
 	if (r == 0)
 		r = caps_restore(p, &o.o->handle, &caps);
@@ -342,7 +381,7 @@ static int apply_owner(struct pool *p, const struct record *rec, struct apply *c
 	if (r < 0)
 		return r;
 	o.o->owner = rec->stamp;
-	o.o->attrs.mode = rec->mode;
+	o.o->attrs.mode = mode;
 	o.o->attrs.uid = rec->uid;
 	o.o->attrs.gid = rec->gid;
 	object_dirty(p->cache, o.o);
@@ -395,8 +434,7 @@ static int apply_xattr(struct pool *p, const struct record *rec, struct apply *c
 		if (rec->flags & REC_F_REMOVE)
 			r = p->store->ops->remove_xattr(p->store, &o.o->handle, name);
 		else
-			r = p->store->ops->set_xattr(p->store, &o.o->handle, name, rec->data,
-						     rec->data_size, ctx->xattr_flags);
+			r = list_under_mode(p, o.o, rec, name, ctx);
 		if (r == -ENODATA && !ctx->local)
 			r = 0;
 		r = apply_gone_ok(ctx, r);

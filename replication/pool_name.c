@@ -4,14 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/auto.h"
 #include "replication/pool_ops.h"
 
-/* POSIX ACL in an extended attribute, version 2: see acl(5) and linux/posix_acl_xattr.h. */
-enum { ACL_VERSION = 2, ACL_USER_OBJ = 1, ACL_GROUP_OBJ = 4, ACL_MASK = 16, ACL_OTHER = 32 };
+/* POSIX ACL in an extended attribute: see acl(5) and linux/posix_acl_xattr.h. An entry begins with
+ * its tag (2 bytes) and what it allows (2 bytes). */
+enum { ACL_HEAD = 4, ACL_ENTRY = 8 };
+enum { ACL_USER_OBJ = 1, ACL_GROUP_OBJ = 4, ACL_MASK = 16, ACL_OTHER = 32 };
 
 int64_t ops_now_ns(void)
 {
@@ -76,39 +79,62 @@ int entry_check(struct entry *e, const char *name)
 	return e->link ? 0 : -EAGAIN;
 }
 
-/* What a default ACL of the parent leaves of the wanted mode, as the kernel computes it. */
-static mode_t acl_mode(const uint8_t *acl, size_t size, mode_t mode)
+/* What the default list of a directory hands down: to a new directory itself, to each new object
+ * what the wanted mode leaves of it. */
+struct handed_down {
+	uint8_t *list;
+	uint8_t *access;
+	size_t size;
+	bool extended; /* `access` says more than the mode */
+};
+static void handed_down_free(struct handed_down *h)
 {
-	struct rd r = rd_init(acl, size);
-	mode_t user = 7, group = 7, mask = 8, other = 7;
+	free(h->list);
+	free(h->access);
+}
+#define AUTO_HANDED __attribute__((cleanup(handed_down_free)))
 
-	if (rd_u32(&r) != ACL_VERSION)
-		return mode;
-	while (rd_left(&r) >= 8) {
-		uint16_t tag = rd_u16(&r);
-		mode_t perm = rd_u16(&r) & 7u;
-		(void)rd_u32(&r);
+/* One entry and the bits of the mode that it stands for limit each other. */
+static void limit(uint8_t *entry, unsigned int shift, mode_t *mode)
+{
+	mode_t perm = (entry[2] & 7u) & (*mode >> shift);
+
+	entry[2] = (uint8_t)perm;
+	*mode = (*mode & ~((mode_t)7 << shift)) | perm << shift;
+}
+
+/* As the kernel does it for its own file systems (posix_acl_create()). */
+static void acl_limit(struct handed_down *h, mode_t *mode)
+{
+	uint8_t *group = NULL;
+	uint8_t *mask = NULL;
+
+	for (size_t at = ACL_HEAD; at + ACL_ENTRY <= h->size; at += ACL_ENTRY) {
+		uint8_t *entry = h->access + at;
+		unsigned int tag = entry[0];
 		if (tag == ACL_USER_OBJ)
-			user = perm;
-		else if (tag == ACL_GROUP_OBJ)
-			group = perm;
-		else if (tag == ACL_MASK)
-			mask = perm;
+			limit(entry, 6, mode);
 		else if (tag == ACL_OTHER)
-			other = perm;
+			limit(entry, 0, mode);
+		else if (tag == ACL_GROUP_OBJ)
+			group = entry;
+		else
+			h->extended = true;
+		if (tag == ACL_MASK)
+			mask = entry;
 	}
-	if (mask != 8)
-		group = mask;
-	return mode & ((mode & ~(mode_t)0777) | user << 6 | group << 3 | other);
+	if (mask || group)
+		limit(mask ? mask : group, 3, mode);
 }
 
 /* Mode and owner of a new object, by the rules of the directory that it comes into. */
 static int inherit(struct pool *p, const struct object *dir, const struct pool_caller *caller,
-		   struct record *rec)
+		   struct record *rec, struct handed_down *ret)
 {
+	const struct store_ops *ops = p->store->ops;
 	struct stat st;
-	uint8_t acl[4096];
-	int r = p->store->ops->stat(p->store, &dir->handle, -1, &st);
+	mode_t mode = rec->mode;
+	int r = ops->stat(p->store, &dir->handle, -1, &st);
 
 	if (r < 0)
 		return r;
@@ -116,17 +142,28 @@ static int inherit(struct pool *p, const struct object *dir, const struct pool_c
 	rec->gid = caller->gid;
 	if (st.st_mode & S_ISGID) {
 		rec->gid = st.st_gid;
-		if (S_ISDIR(rec->mode))
+		if (S_ISDIR(mode))
 			rec->mode |= S_ISGID;
 	}
-	if (S_ISLNK(rec->mode))
+	if (S_ISLNK(mode))
 		return 0;
-	ssize_t n = p->store->ops->get_xattr(p->store, &dir->handle, "system.posix_acl_default",
-					     acl, sizeof(acl));
-	if (n >= 0)
-		rec->mode = acl_mode(acl, (size_t)n, rec->mode);
-	else
+	ssize_t n = ops->get_xattr(p->store, &dir->handle, STORE_ACL_DEFAULT, NULL, 0);
+	if (n <= 0) {
 		rec->mode &= ~(caller->umask & 0777);
+		return 0;
+	}
+	ret->list = malloc((size_t)n);
+	ret->access = malloc((size_t)n);
+	if (!ret->list || !ret->access)
+		return -ENOMEM;
+	n = ops->get_xattr(p->store, &dir->handle, STORE_ACL_DEFAULT, ret->list, (size_t)n);
+	if (n < 0)
+		return (int)n;
+	ret->size = (size_t)n;
+	memcpy(ret->access, ret->list, ret->size);
+	mode = rec->mode;
+	acl_limit(ret, &mode);
+	rec->mode = mode;
 	return 0;
 }
 
@@ -138,9 +175,43 @@ static int stat_as(struct pool *p, const struct object *o, struct stat *ret)
 	return r;
 }
 
-/* The directory is locked and has no such name. */
+static int submit_list(struct pool *p, uint64_t id, const char *name, const uint8_t *list,
+		       size_t size)
+{
+	struct apply ctx = {.fd = -1};
+	struct record rec = {.kind = REC_XATTR,
+			     .id = id,
+			     .name = name,
+			     .name_size = strlen(name),
+			     .data = list,
+			     .data_size = size,
+			     .time_ns = ops_now_ns()};
+
+	return pool_submit(p, &rec, &ctx);
+}
+
+/* The object that this MAKE made goes again: what belongs to it failed with `code`. */
+static int unmake(struct pool *p, const struct record *made, int code)
+{
+	struct apply ctx = {.fd = -1};
+	struct record rec = {.kind = REC_UNLINK,
+			     .flags = S_ISDIR(made->mode) ? REC_F_DIR : 0,
+			     .id = made->id,
+			     .parent = made->parent,
+			     .link = {.lid = made->stamp,
+				      .id = made->id,
+				      .seen_place = made->stamp,
+				      .seen_content = S_ISREG(made->mode) ? made->stamp : 0},
+			     .time_ns = made->time_ns};
+
+	int r = pool_submit(p, &rec, &ctx);
+	return r < 0 ? r : code;
+}
+
+/* The directory is locked and has no such name. Access lists have records of their own; until they
+ * are there, the mode keeps the group out, whose bits a list gives another meaning. */
 static int submit_make(struct pool *p, const struct object *dir, const char *name,
-		       struct record *rec)
+		       struct record *rec, const struct handed_down *lists)
 {
 	struct apply ctx = {.fd = -1};
 
@@ -149,7 +220,16 @@ static int submit_make(struct pool *p, const struct object *dir, const char *nam
 	rec->name = name;
 	rec->name_size = strlen(name);
 	rec->time_ns = ops_now_ns();
-	return pool_submit(p, rec, &ctx);
+	if (lists->extended)
+		rec->mode &= ~(uint32_t)S_IRWXG;
+	int r = pool_submit(p, rec, &ctx);
+	if (r < 0 || !lists->list)
+		return r;
+	if (lists->extended)
+		r = submit_list(p, rec->id, STORE_ACL_ACCESS, lists->access, lists->size);
+	if (r == 0 && S_ISDIR(rec->mode))
+		r = submit_list(p, rec->id, STORE_ACL_DEFAULT, lists->list, lists->size);
+	return r < 0 ? unmake(p, rec, r) : 0;
 }
 
 /* Makes the object; `ret` is referenced. */
@@ -158,6 +238,7 @@ static int make(struct pool *p, const struct pool_caller *caller, uint64_t paren
 {
 	AUTO_ENTRY struct entry e = {0};
 	AUTO_LOCKS struct locks_held held = {0};
+	AUTO_HANDED struct handed_down lists = {0};
 	int r = entry_find(p, parent, name, &e);
 
 	if (r < 0)
@@ -167,9 +248,9 @@ static int make(struct pool *p, const struct pool_caller *caller, uint64_t paren
 	locks_take(&p->locks, &e.dir.o->id, 1, &held);
 	r = entry_check(&e, name);
 	if (r == 0)
-		r = inherit(p, e.dir.o, caller, rec);
+		r = inherit(p, e.dir.o, caller, rec, &lists);
 	if (r == 0)
-		r = submit_make(p, e.dir.o, name, rec);
+		r = submit_make(p, e.dir.o, name, rec, &lists);
 	if (r < 0)
 		return r;
 	ret->cache = p->cache;
@@ -366,10 +447,11 @@ static int rename_prepare(struct pool *p, const struct entry *from, const struct
 static int leave_whiteout(struct pool *p, const struct object *dir, const char *name)
 {
 	const struct pool_caller root = {0};
+	AUTO_HANDED struct handed_down lists = {0};
 	struct record rec = {.mode = S_IFCHR};
-	int r = inherit(p, dir, &root, &rec);
+	int r = inherit(p, dir, &root, &rec, &lists);
 
-	return r < 0 ? r : submit_make(p, dir, name, &rec);
+	return r < 0 ? r : submit_make(p, dir, name, &rec, &lists);
 }
 
 static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64_t new_parent,

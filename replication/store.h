@@ -19,6 +19,9 @@
 
 #define STORE_ID_XATTR   "trusted.multiall.id" /* 8 bytes, little endian */
 #define STORE_HANDLE_MAX 40
+/* Access lists, as linux/posix_acl_xattr.h has them. */
+#define STORE_ACL_ACCESS  "system.posix_acl_access"
+#define STORE_ACL_DEFAULT "system.posix_acl_default"
 
 struct store_handle {
 	uint8_t size; /* 0: none */
@@ -49,8 +52,9 @@ struct store_ops {
 		      uint64_t *ret_id, struct store_handle *ret_handle, struct stat *ret_stat);
 	/* If the name exists with this very id: 0. If it exists with no id, is of this kind and
 	 * empty (a crash cut this step short): it is taken over. Exists otherwise: -EEXIST.
-	 * Inherited ACLs of the parent's default ACL are the file system's work; mode and owner
-	 * end up as in node, whatever the umask; with umask 0 that costs no extra system call. */
+	 * Mode and owner end up as in node, whatever the umask; with umask 0 that costs no extra
+	 * system call. The parent's default access list is not handed down: the caller sees to it.
+	 */
 	int (*make)(struct store *store, const struct store_handle *dir, const char *name,
 		    const struct store_node *node, struct store_handle *ret);
 	/* Writes the id of an object that has none (adoption). */

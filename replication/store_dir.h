@@ -30,6 +30,8 @@ static inline struct store_fds *store_dir_fds(struct store *store)
 void store_fd_path(int fd, const char *name, char ret[STORE_PATH_MAX]);
 /* Of any descriptor: changes what differs. chown(2) clears setuid, so the mode comes last. */
 MUST_CHECK int store_fd_set_owner(int fd, mode_t mode, uid_t uid, gid_t gid);
+/* Of any descriptor: takes away what the directory's default access list has handed down. */
+MUST_CHECK int store_fd_strip_lists(int fd);
 /* Of any descriptor, where there is none. The same id: 0; another: -EEXIST. */
 MUST_CHECK int store_fd_set_id(int fd, uint64_t id);
 

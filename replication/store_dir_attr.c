@@ -163,6 +163,31 @@ int store_fd_set_owner(int fd, mode_t mode, uid_t uid, gid_t gid)
 	return fd_set_mode(fd, bits);
 }
 
+static int fd_remove_xattr(int fd, const char *name)
+{
+	char path[STORE_PATH_MAX];
+
+	if (fremovexattr(fd, name) == 0)
+		return 0;
+	if (errno != EBADF)
+		return -errno;
+	store_fd_path(fd, "", path);
+	return removexattr(path, name) < 0 ? -errno : 0;
+}
+
+int store_fd_strip_lists(int fd)
+{
+	static const char *const names[] = {STORE_ACL_ACCESS, STORE_ACL_DEFAULT};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int r = fd_remove_xattr(fd, names[i]);
+		/* Only directories have default ones. */
+		if (r < 0 && r != -ENODATA && r != -EOPNOTSUPP && r != -EACCES)
+			return r;
+	}
+	return 0;
+}
+
 int store_object_set_id(struct store *store, const struct store_handle *object, uint64_t id)
 {
 	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
@@ -210,17 +235,9 @@ int store_object_remove_xattr(struct store *store, const struct store_handle *ob
 			      const char *name)
 {
 	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
-	char path[STORE_PATH_MAX];
 	int r = store_fds_readable(store_dir_fds(store), object, &at);
 
-	if (r < 0)
-		return r;
-	if (fremovexattr(at.fd, name) == 0)
-		return 0;
-	if (errno != EBADF)
-		return -errno;
-	store_fd_path(at.fd, "", path);
-	return removexattr(path, name) < 0 ? -errno : 0;
+	return r < 0 ? r : fd_remove_xattr(at.fd, name);
 }
 
 ssize_t store_object_get_xattr(struct store *store, const struct store_handle *object,

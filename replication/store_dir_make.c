@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "core/auto.h"
 
@@ -49,11 +50,19 @@ static int make_bare(int dir_fd, const char *name, const struct store_node *node
 	return 0;
 }
 
-/* The id comes last: whoever finds it may take the rest as done. */
-static int dress(int fd, const struct store_node *node, struct store_handle *ret)
+/* The file system would hand down the list that the directory has here and now. */
+static bool hands_down(int dir_fd, const struct store_node *node)
 {
-	int r = store_fd_set_owner(fd, node->mode, node->uid, node->gid);
+	return !S_ISLNK(node->mode) && fgetxattr(dir_fd, STORE_ACL_DEFAULT, NULL, 0) > 0;
+}
 
+/* The id comes last: whoever finds it may take the rest as done. */
+static int dress(int fd, const struct store_node *node, bool strip, struct store_handle *ret)
+{
+	int r = strip ? store_fd_strip_lists(fd) : 0;
+
+	if (r == 0)
+		r = store_fd_set_owner(fd, node->mode, node->uid, node->gid);
 	if (r == 0)
 		r = store_fd_set_id(fd, node->id);
 	return r < 0 ? r : store_handle_at(fd, "", ret);
@@ -114,7 +123,7 @@ static int make_again(int dir_fd, const char *name, const struct store_node *nod
 	AUTO_CLOSE int fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	return is_leftover(fd, node) ? dress(fd, node, ret) : -EEXIST;
+	return is_leftover(fd, node) ? dress(fd, node, hands_down(dir_fd, node), ret) : -EEXIST;
 }
 
 int store_name_make(struct store *store, const struct store_handle *dir, const char *name,
@@ -127,12 +136,19 @@ int store_name_make(struct store *store, const struct store_handle *dir, const c
 
 	if (r == 0)
 		r = store_fds_dir(store_dir_fds(store), dir, &at);
-	if (r == 0)
-		r = make_bare(at.fd, name, node, &fd);
+	if (r < 0)
+		return r;
+	/* Nobody may use it before it has lost the list: the mode limits the list. */
+	struct store_node bare = *node;
+	bool strip = hands_down(at.fd, node);
+
+	if (strip)
+		bare.mode &= S_IFMT;
+	r = make_bare(at.fd, name, &bare, &fd);
 	if (r == -EEXIST) {
 		r = make_again(at.fd, name, node, &handle);
 	} else if (r == 0) {
-		r = dress(fd, node, &handle);
+		r = dress(fd, node, strip, &handle);
 		if (r < 0)
 			(void)unlinkat(at.fd, name, S_ISDIR(node->mode) ? AT_REMOVEDIR : 0);
 	}

@@ -57,6 +57,9 @@ static void check_made(struct place *p, const char *name, const struct store_nod
 	assert_int_equal(by_handle.st_uid, node->uid);
 	assert_int_equal(by_handle.st_gid, node->gid);
 	assert_true(by_handle.st_rdev == node->rdev);
+	/* The parent's default list is not handed down. */
+	assert_true(p->ops->get_xattr(p->store, made, STORE_ACL_ACCESS, NULL, 0) < 0);
+	assert_true(p->ops->get_xattr(p->store, made, STORE_ACL_DEFAULT, NULL, 0) < 0);
 }
 
 static void make_each_type(struct place *p)
