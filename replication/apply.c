@@ -17,6 +17,8 @@
 #include "replication/place.h"
 #include "replication/room.h"
 
+#define REMEMBER_MAX (256u << 10)
+
 void watch_inode(struct pool *p, uint64_t id, bool attr_only)
 {
 	if (p->watch.inode)
@@ -42,6 +44,26 @@ bool unlink_holds(const struct object *o, const struct dentry *l, const struct r
 			return false;
 	}
 	return true;
+}
+
+/* Values of attributes, so many as a row can well hold. */
+static int remember_xattrs(struct pool *p, struct object *o)
+{
+	AUTO_FREE uint8_t *value = o->xattr_count ? malloc(RECORD_VALUE_MAX) : NULL;
+	size_t sum = 0;
+
+	if (o->xattr_count && !value)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->xattr_count && sum < REMEMBER_MAX; i++) {
+		const char *name = o->xattrs[i].name;
+		ssize_t n = p->store->ops->get_xattr(p->store, &o->handle, name, value,
+						     RECORD_VALUE_MAX);
+		int r = n < 0 ? 0 : object_xattr_keep(o, name, value, (size_t)n);
+		if (r < 0)
+			return r;
+		sum += n < 0 ? 0 : (size_t)n;
+	}
+	return 0;
 }
 
 int apply_remember(struct pool *p, struct object *o)
@@ -70,7 +92,7 @@ int apply_remember(struct pool *p, struct object *o)
 		if (!o->attrs.target)
 			return -ENOMEM;
 	}
-	return 0;
+	return remember_xattrs(p, o);
 }
 
 static bool other_links(const struct object *o, const struct dentry *l)
@@ -444,7 +466,11 @@ static int apply_xattr(struct pool *p, const struct record *rec, struct apply *c
 	object_dirty(p->cache, o.o);
 	if (!ctx->local)
 		watch_inode(p, o.o->id, true);
-	return object_xattr_set(o.o, rec->name, rec->name_size, rec->stamp);
+	r = object_xattr_set(o.o, rec->name, rec->name_size, rec->stamp);
+	if (r < 0 || !o.o->dead)
+		return r;
+	return object_xattr_keep(o.o, name, rec->flags & REC_F_REMOVE ? NULL : rec->data,
+				 rec->data_size);
 }
 
 static int apply_content(struct pool *p, const struct record *rec, struct apply *ctx)

@@ -91,11 +91,16 @@ static void write_xattrs(struct pool *p, struct wr *w, const struct object *row,
 		ssize_t n = -ENODATA;
 		if (handle->size)
 			n = p->store->ops->get_xattr(p->store, handle, name, value, sizeof(value));
+		const void *bytes = value;
+		if (!handle->size && row->xattrs[i].value) {
+			bytes = row->xattrs[i].value;
+			n = (ssize_t)row->xattrs[i].size;
+		}
 		wr_blob16(w, name, strlen(name));
 		wr_u8(w, n >= 0);
 		wr_u64(w, row->xattrs[i].stamp);
 		wr_u32(w, n >= 0 ? (uint32_t)n : 0);
-		wr_bytes(w, value, n >= 0 ? (size_t)n : 0);
+		wr_bytes(w, bytes, n >= 0 ? (size_t)n : 0);
 	}
 	wr_u32(&size, (uint32_t)(w->at - size.at - 4));
 }

@@ -134,6 +134,14 @@ static void unlink_1(struct pool_rig *rig)
 {
 	OK(rig_unlink(rig, 1, "/f"));
 }
+static void with_xattrs(struct pool_rig *rig)
+{
+	one_file(rig);
+	assert_int_equal(rig_set_xattr(rig, 1, "/f", "user.a", "value"), 0);
+	assert_int_equal(rig_set_xattr(rig, 1, "/f", "user.gone", "value"), 0);
+	assert_int_equal(rig_remove_xattr(rig, 1, "/f", "user.gone"), 0);
+}
+
 static void unlink_2(struct pool_rig *rig)
 {
 	OK(rig_unlink(rig, 2, "/f"));
@@ -520,6 +528,24 @@ static void xattrs_after(struct pool_rig *rig)
 	expect_xattr(rig, "/f", "user.d", "first");
 	expect_xattr(rig, "/f", "user.e", "second");
 }
+static void xattrs_stay(struct pool_rig *rig)
+{
+	expect_xattr(rig, "/f", "user.a", "value");
+	expect_xattr(rig, "/f", "user.gone", NULL);
+}
+
+static void setxattr_and_write_2(struct pool_rig *rig)
+{
+	assert_int_equal(rig_set_xattr(rig, 2, "/f", "user.b", "new"), 0);
+	append_2(rig);
+}
+
+static void both_xattrs_stay(struct pool_rig *rig)
+{
+	expect_xattr(rig, "/f", "user.a", "value");
+	expect_xattr(rig, "/f", "user.b", "new");
+}
+
 static void chmod_after(struct pool_rig *rig)
 {
 	for (uint16_t n = 1; n <= 2; n++) {
@@ -610,6 +636,9 @@ static const struct story stories[] = {
 	{"hard links, unlink one, link", hard, unlink_1, link_again_2, NULL},
 	{"unlink, link", one_file, unlink_1, link_again_2, third_stays},
 	{"unlink all, link", hard, unlink_all_1, link_again_2, third_after_all},
+	{"unlink, write: attributes stay", with_xattrs, unlink_1, append_2, xattrs_stay},
+	{"unlink, set and write: attributes stay", with_xattrs, unlink_1, setxattr_and_write_2,
+	 both_xattrs_stay},
 	{"attributes", xattrs, xattrs_1, xattrs_2, xattrs_after},
 	{"large, write, write", large_file, large_1, large_2, large_after},
 	{"large, write", large_file, large_1, NULL, NULL},

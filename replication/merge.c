@@ -105,7 +105,10 @@ static int merge_xattr(struct pool *p, struct object *mine, const struct item_xa
 	}
 	if (r < 0 && r != -ENODATA)
 		return r;
-	return object_xattr_set(mine, x->name, x->name_size, x->stamp);
+	r = object_xattr_set(mine, x->name, x->name_size, x->stamp);
+	if (r < 0 || (!mine->dead && mine->handle.size))
+		return r;
+	return object_xattr_keep(mine, x->name, x->present ? x->value : NULL, x->size);
 }
 
 static int merge_xattrs(struct pool *p, struct object *mine, const struct item *item)

@@ -202,9 +202,27 @@ int object_xattr_set(struct object *o, const char *name, size_t name_size, stamp
 		if (!grown)
 			return -ENOMEM;
 		o->xattrs = grown;
-		o->xattrs[i].name = take_ptr(copy);
+		o->xattrs[i] = (struct xattr_head){.name = take_ptr(copy)};
 	}
 	o->xattrs[i].stamp = stamp;
+	return 0;
+}
+
+int object_xattr_keep(struct object *o, const char *name, const void *value, size_t size)
+{
+	bool found;
+	size_t i = xattr_find(o, name, strlen(name), &found);
+	AUTO_FREE uint8_t *copy = value ? malloc(size + 1) : NULL;
+
+	if (!found)
+		return MA_EUNKNOWN;
+	if (value && !copy)
+		return -ENOMEM;
+	if (value && size)
+		memcpy(copy, value, size);
+	free(o->xattrs[i].value);
+	o->xattrs[i].value = take_ptr(copy);
+	o->xattrs[i].size = value ? size : 0;
 	return 0;
 }
 
@@ -245,8 +263,10 @@ void object_clear(struct object *o)
 {
 	for (size_t i = 0; i < o->link_count; i++)
 		free(o->links[i].name);
-	for (size_t i = 0; i < o->xattr_count; i++)
+	for (size_t i = 0; i < o->xattr_count; i++) {
 		free(o->xattrs[i].name);
+		free(o->xattrs[i].value);
+	}
 	free(o->links);
 	free(o->leaves);
 	free(o->xattrs);
@@ -263,7 +283,7 @@ static size_t encoded_bound(const struct object *o)
 	for (size_t i = 0; i < o->link_count; i++)
 		size += 40 + strlen(o->links[i].name);
 	for (size_t i = 0; i < o->xattr_count; i++)
-		size += 16 + strlen(o->xattrs[i].name);
+		size += 16 + strlen(o->xattrs[i].name) + o->xattrs[i].size;
 	return size + o->leaf_count * 9 + o->mark_count * 8;
 }
 
@@ -288,6 +308,11 @@ static void encode_arrays(struct wr *w, const struct object *o)
 	for (size_t i = 0; i < o->xattr_count; i++) {
 		wr_u64(w, o->xattrs[i].stamp);
 		wr_blob16(w, o->xattrs[i].name, strlen(o->xattrs[i].name));
+		wr_u8(w, o->xattrs[i].value != NULL);
+		if (o->xattrs[i].value) {
+			wr_u32(w, (uint32_t)o->xattrs[i].size);
+			wr_bytes(w, o->xattrs[i].value, o->xattrs[i].size);
+		}
 	}
 	wr_u16(w, (uint16_t)o->mark_count);
 	for (size_t i = 0; i < o->mark_count; i++)
@@ -355,6 +380,26 @@ static int decode_links(struct rd *r, struct object *o)
 	return 0;
 }
 
+static int decode_xattr(struct rd *r, struct object *o)
+{
+	stamp_t stamp = rd_u64(r);
+	char name[256];
+	size_t size;
+	const uint8_t *bytes = rd_blob16(r, sizeof(name) - 1, &size);
+	bool kept = rd_u8(r);
+
+	if (r->failed || !size || memchr(bytes, 0, size))
+		return MA_ECORRUPT;
+	memcpy(name, bytes, size);
+	name[size] = '\0';
+	int code = object_xattr_set(o, name, size, stamp);
+	if (code < 0 || !kept)
+		return code;
+	size = rd_u32(r);
+	bytes = rd_bytes(r, size);
+	return r->failed ? MA_ECORRUPT : object_xattr_keep(o, name, bytes, size);
+}
+
 static int decode_rest(struct rd *r, struct object *o)
 {
 	uint16_t leaves = rd_u16(r);
@@ -367,12 +412,7 @@ static int decode_rest(struct rd *r, struct object *o)
 	}
 	uint16_t xattrs = rd_u16(r);
 	for (uint16_t i = 0; i < xattrs && !r->failed; i++) {
-		stamp_t stamp = rd_u64(r);
-		size_t size;
-		const char *name = (const char *)rd_blob16(r, 255, &size);
-		if (r->failed || !size || memchr(name, 0, size))
-			return MA_ECORRUPT;
-		int code = object_xattr_set(o, name, size, stamp);
+		int code = decode_xattr(r, o);
 		if (code < 0)
 			return code;
 	}

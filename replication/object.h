@@ -40,6 +40,8 @@ struct leaf {
 struct xattr_head {
 	char *name;
 	stamp_t stamp;
+	uint8_t *value; /* of the dead, as attrs; NULL: none */
+	size_t size;
 };
 
 /* Kept for the dead, so that a concurrent change can bring them back, and for peers. */
@@ -122,6 +124,8 @@ MUST_CHECK int object_mark(struct object *o, stamp_t stamp);
 stamp_t object_xattr(const struct object *o, const char *name, size_t name_size);
 MUST_CHECK int object_xattr_set(struct object *o, const char *name, size_t name_size,
 				stamp_t stamp);
+/* Keeps the value of an attribute that is there already; NULL: none. */
+MUST_CHECK int object_xattr_keep(struct object *o, const char *name, const void *value, size_t n);
 
 /* Flush, first half: with all changes held off. Takes the dirty objects (referenced), encodes
  * them, counts them into the buckets. Second half: writes them between begin and commit.  */

@@ -174,6 +174,9 @@ static void fill(struct object *o, int which)
 						 .target = strdup("../there")};
 		link_add(o, S, 1, "here", S);
 		object_link(o, S)->dead = true;
+		xattr_add(o, "trusted.gone", S);
+		xattr_add(o, "user.kept", F);
+		assert_int_equal(object_xattr_keep(o, "user.kept", "red", 3), 0);
 		object_link(o, S)->died = UINT64_C(0x0201) << 48 | ((S + 1) & STAMP_SEQ_MAX);
 		assert_int_equal(object_mark(o, C + 1), 0);
 		assert_int_equal(object_mark(o, S + 5), 0);
@@ -221,6 +224,11 @@ static void assert_objects(const struct object *a, const struct object *b)
 	for (size_t i = 0; i < a->xattr_count; i++) {
 		assert_string_equal(a->xattrs[i].name, b->xattrs[i].name);
 		assert_true(a->xattrs[i].stamp == b->xattrs[i].stamp);
+		assert_int_equal(a->xattrs[i].size, b->xattrs[i].size);
+		assert_true(!a->xattrs[i].value == !b->xattrs[i].value);
+		if (a->xattrs[i].value)
+			assert_memory_equal(a->xattrs[i].value, b->xattrs[i].value,
+					    a->xattrs[i].size);
 	}
 	assert_int_equal(a->mark_count, b->mark_count);
 	for (size_t i = 0; i < a->mark_count; i++)

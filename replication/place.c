@@ -148,10 +148,21 @@ static int settle_collision(struct pool *p, struct object *o, struct dentry *l, 
 	return losers_add(p, o->id, l->lid);
 }
 
-static int set_made_time(struct pool *p, const struct object *o)
+/* What a new object of the backing directory has beside mode and owner. */
+static int set_made(struct pool *p, struct object *o)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(o->attrs.mtime_ns)};
 
+	for (size_t i = 0; i < o->xattr_count; i++) {
+		struct xattr_head *x = &o->xattrs[i];
+		int r = !x->value ? 0
+				  : p->store->ops->set_xattr(p->store, &o->handle, x->name,
+							     x->value, x->size, 0);
+		if (r == 0)
+			r = object_xattr_keep(o, x->name, NULL, 0);
+		if (r < 0)
+			return r;
+	}
 	return p->store->ops->set_times(p->store, &o->handle, -1, times);
 }
 
@@ -189,7 +200,7 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 		place_node(o, &node);
 		r = p->store->ops->make(p->store, &dir.o->handle, shown, &node, &o->handle);
 		if (r == 0)
-			r = set_made_time(p, o);
+			r = set_made(p, o);
 	}
 	watch_entry(p, dir.o->id, shown);
 	if (r == 0 && from)
