@@ -379,6 +379,7 @@ int commit_recover(struct pool *p)
 		journal_see_seq(p->journal, p->position.vector.entries[i].seq);
 	uint64_t pos = state.open_from < state.pos ? state.open_from : state.pos;
 	pool_enter(p);
+	p->recovering = true;
 	while (r == 0) {
 		r = journal_read(p->journal, &reader, pos, &f);
 		if (r <= 0)
@@ -387,6 +388,7 @@ int commit_recover(struct pool *p)
 		r = f.kind == JOURNAL_SEAL && f.pos < state.pos ? 0 : redo_frame(p, &state, &f);
 		pos = f.next;
 	}
+	p->recovering = false;
 	pool_leave(p);
 	journal_reader_done(&reader);
 	journal_set_vector(p->journal, &p->position.vector);

@@ -90,14 +90,14 @@ struct pool {
 	struct session *sessions[POOL_PEERS_MAX];
 	size_t session_count;
 
-	pthread_mutex_t losers_lock; /* guards the next three; see losers.h */
-	struct pair_list doubts;
-	struct pair_list losers;
-	struct pair_list merges;
+	pthread_mutex_t losers_lock; /* guards the next; see losers.h */
+	struct pair_list doubts, losers, merges;
 
 	struct worker *worker;   /* threads and queue; NULL in the simulator */
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
+	bool recovering;         /* the journal is repeated: the tree may be ahead of the objects */
+	uint64_t recovered_dir;  /* where losers were last looked for then */
 	bool merging;            /* ... and is being merged: the state is of no position */
 	struct serving *serving; /* contents that peers fetch from here; worker thread */
 	struct fetches *fetches; /* contents that are missing; has a lock of its own */

@@ -206,6 +206,9 @@ static int merge_link(struct pool *p, struct object *mine, const struct item *it
 	}
 	if (stamp_after(tl->stamp, ml->stamp))
 		return move_link(p, mine, ml, tl);
+	/* A merge that failed half way may have left a name that is nowhere. */
+	if (tl->stamp == ml->stamp && !tl->dead && !ml->dead && !mine->handle.size)
+		return place_link(p, mine, ml, NULL);
 	if (tl->stamp != ml->stamp || tl->dead == ml->dead)
 		return 0;
 	if (tl->dead)

@@ -128,7 +128,10 @@ static int compare_stamps(const void *a, const void *b)
 static size_t stamps_of(const struct object *o, stamp_t *ret)
 {
 	size_t n = 0;
-	const stamp_t single[] = {o->content, o->owner, o->times, o->removed};
+	/* The id is the stamp of the record that made it: all heads may be those of a directory
+	 * that this one was merged with. */
+	const stamp_t single[] = {stamp_slot(o->id) ? o->id : 0, o->content, o->owner, o->times,
+				  o->removed};
 
 	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		ret[n++] = single[i];
@@ -154,7 +157,7 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 
 static int take_stamps(const struct object *o, stamp_t **ret, size_t *ret_count)
 {
-	stamp_t *stamps = malloc(sizeof(*stamps) * (4 + 2 * o->link_count + o->leaf_count +
+	stamp_t *stamps = malloc(sizeof(*stamps) * (5 + 2 * o->link_count + o->leaf_count +
 						    o->xattr_count + o->mark_count));
 
 	if (!stamps)

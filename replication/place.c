@@ -112,6 +112,43 @@ static int displace_stray(struct pool *p, struct object *dir, const char *name)
 	return p->store->ops->rename(p->store, &dir->handle, name, &dir->handle, aside, 0);
 }
 
+/* The crash came when the tree knew of a loser and the index not yet. */
+static int restore_loser(void *arg, const char *name, uint64_t id, mode_t type)
+{
+	const struct place *at = arg;
+	struct pool *p = at->pool;
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+
+	(void)type;
+	if (!id || !strstr(name, ".conflict-") || object_get_raw(p->cache, id, &o.o) < 0)
+		return 0;
+	for (size_t i = 0; i < o.o->link_count; i++) {
+		AUTO_REF struct object_ref dir = {.cache = p->cache};
+		struct dentry *l = &o.o->links[i];
+		char shown[256];
+
+		conflict_name(l->name, l->lid, shown);
+		if (l->dead || l->conflict || strcmp(shown, name) != 0 ||
+		    object_get(p->cache, l->parent, &dir.o) < 0 || dir.o != at->dir)
+			continue;
+		l->conflict = true;
+		object_dirty(p->cache, o.o);
+		return losers_add(p, id, l->lid);
+	}
+	return 0;
+}
+
+/* Once per directory is enough: all that the crash left is in the tree from the beginning. */
+static int restore_losers(struct pool *p, struct object *dir)
+{
+	struct place at = {.pool = p, .dir = dir};
+
+	if (!p->recovering || p->recovered_dir == dir->id)
+		return 0;
+	p->recovered_dir = dir->id;
+	return p->store->ops->entries(p->store, &dir->handle, restore_loser, &at);
+}
+
 enum { FREE = 0, MERGED = 1, THERE = 2 };
 
 /* Frees the plain name for the link, or marks the link as the loser. MERGED: o and the directory
@@ -127,7 +164,8 @@ static int settle_collision(struct pool *p, struct object *o, struct dentry *l, 
 	if (other_id == o->id) {
 		/* After a crash it may be there already, as the inode that the crash left. */
 		o->handle = there;
-		return THERE;
+		r = restore_losers(p, dir);
+		return r < 0 ? r : THERE;
 	}
 	AUTO_REF struct object_ref other = {.cache = p->cache};
 	r = other_id ? object_get(p->cache, other_id, &other.o) : MA_EUNKNOWN;

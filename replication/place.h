@@ -12,6 +12,7 @@
 
 /* Where something stands now. */
 struct place {
+	struct pool *pool; /* for walks only */
 	struct object *dir;
 	char name[256];
 };

@@ -111,8 +111,7 @@ static void lose_messages(struct pool_rig *rig, uint16_t a, uint16_t b)
 	rig->queued[a][b] = rig->queued[b][a] = 0;
 }
 
-/* One message to its end. False: there was none. */
-static bool deliver(struct pool_rig *rig)
+bool rig_deliver(struct pool_rig *rig)
 {
 	struct rig_message *m = rig->first;
 
@@ -301,7 +300,7 @@ void rig_run(struct pool_rig *rig)
 			if (rig->nodes[n].p)
 				round_of(rig->nodes[n].p);
 		}
-		while (deliver(rig))
+		while (rig_deliver(rig))
 			;
 		rig_wait(ROUND_MS);
 		for (uint16_t n = 1; n <= rig->count; n++) {
@@ -348,7 +347,7 @@ void rig_settle(struct pool_rig *rig)
 			fail_msg("node %u has another tree", i);
 		}
 	}
-	while (deliver(rig))
+	while (rig_deliver(rig))
 		;
 	if (!quiet(rig))
 		fail_msg("equal trees, but not in sync");
@@ -393,6 +392,23 @@ static int check_entry(void *arg, const char *name, uint64_t id, mode_t type)
 	return r;
 }
 
+/* Says which link is not in the tree. */
+static void check_link(struct pool *p, const struct object *o, const struct dentry *l)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	char shown[256];
+	uint64_t id = 0;
+
+	if (l->dead)
+		return;
+	dentry_shown(l, shown);
+	if (object_get(p->cache, l->parent, &dir.o) == 0)
+		(void)p->store->ops->lookup(p->store, &dir.o->handle, shown, &id, NULL, NULL);
+	if (id != o->id)
+		print_message("object %016llx, branch of %llx, is not there as %s\n",
+			      (unsigned long long)o->id, (unsigned long long)o->branch_of, shown);
+}
+
 static size_t live_links(struct pool *p)
 {
 	uint64_t ids[64], after = 0;
@@ -406,8 +422,10 @@ static size_t live_links(struct pool *p)
 			assert_int_equal(object_get_raw(p->cache, ids[i], &o.o), 0);
 			if (o.o->dead || o.o->alias_of)
 				continue;
-			for (size_t l = 0; l < o.o->link_count; l++)
+			for (size_t l = 0; l < o.o->link_count; l++) {
 				links += !o.o->links[l].dead;
+				check_link(p, o.o, &o.o->links[l]);
+			}
 		}
 		after = ids[count - 1];
 	}

@@ -57,6 +57,8 @@ void rig_kill(struct pool_rig *rig, uint16_t node);
 void rig_stop(struct pool_rig *rig, uint16_t node);
 void rig_start(struct pool_rig *rig, uint16_t node);
 
+/* One message to its end. False: there was none. */
+bool rig_deliver(struct pool_rig *rig);
 /* Lets everybody do what is to be done, until there is nothing more, for at most two minutes of
  * the rig's clock. */
 void rig_run(struct pool_rig *rig);

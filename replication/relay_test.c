@@ -1,0 +1,274 @@
+/* links: tests/lib/pool_rig.c tests/lib/pool_rig_calls.c tests/sim/store_mem.c
+ *        tests/sim/store_mem_attr.c tests/sim/store_mem_data.c tests/sim/store_mem_names.c
+ *        tests/sim/store_mem_undo.c tests/sim/store_dump.c replication/adopt.c replication/apply.c
+ *        replication/apply_rename.c replication/batch.c replication/branch.c replication/catchup.c
+ *        replication/commit.c replication/content.c replication/delta.c replication/equal.c
+ *        replication/fetch.c replication/fetch_serve.c replication/index.c replication/item.c
+ *        replication/journal.c replication/locks.c replication/losers.c replication/merge.c
+ *        replication/object.c replication/object_cache.c replication/place.c replication/pool.c
+ *        replication/pool_data.c replication/pool_file.c replication/pool_name.c
+ * replication/receive.c replication/room.c replication/record.c replication/segment.c
+ * replication/send.c replication/session.c replication/stamp.c replication/store_dir.c
+ * replication/store_dir_attr.c replication/store_dir_make.c replication/store_dir_names.c
+ *        replication/store_dir_object.c replication/store_fds.c replication/worker.c
+ *        core/crypto.c core/db.c core/err.c core/io.c core/log.c
+ * SPDX-License-Identifier: Apache-2.0
+ * Three and four nodes: what is handed on and when, gaps, queues that are full, nodes that end in
+ * the middle of a catch-up, and states that were themselves got as states. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/auto.h"
+#include "net/message.h"
+#include "replication/commit.h"
+#include "replication/session.h"
+#include "tests/lib/pool_rig.h"
+
+static void files(struct pool_rig *rig, uint16_t node, const char *dir, int count)
+{
+	rig_mkdir(rig, node, dir);
+	for (int i = 0; i < count; i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "%s/%d", dir, i);
+		rig_put(rig, node, path, dir);
+	}
+}
+
+/* 1 - 2 - 3, no cable between 1 and 3: node 2 hands on, in both directions. */
+static void test_chain(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 3);
+	rig_link(&rig, 1, 2);
+	rig_link(&rig, 2, 3);
+	files(&rig, 1, "/a", 20);
+	files(&rig, 3, "/c", 20);
+	rig_settle(&rig);
+	rig_expect(&rig, 3, "/a/19", "/a");
+	rig_expect(&rig, 1, "/c/19", "/c");
+	/* Live, too. */
+	rig_put(&rig, 1, "/late", "1");
+	rig_settle(&rig);
+	rig_expect(&rig, 3, "/late", "1");
+	pool_rig_done(&rig);
+}
+
+/* All hear each other: nobody hands on, so each batch goes once to each. */
+static void test_no_relay(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 3);
+	rig_link_all(&rig);
+	rig_settle(&rig);
+	uint64_t before = rig.sent[MESSAGE_BATCH];
+	rig_put(&rig, 1, "/f", "x");
+	assert_int_equal(commit_seal(rig.nodes[1].p), 0);
+	rig_settle(&rig);
+	assert_int_equal(rig.sent[MESSAGE_BATCH] - before, 2);
+	/* Node 3 comes back: node 2 waits for node 1 to serve what node 1 wrote. */
+	rig_cut(&rig, 1, 3);
+	rig_cut(&rig, 2, 3);
+	rig_put(&rig, 1, "/g", "x");
+	rig_run(&rig);
+	before = rig.sent[MESSAGE_BATCH];
+	rig_link(&rig, 2, 3);
+	rig_link(&rig, 1, 3);
+	rig_settle(&rig);
+	assert_int_equal(rig.sent[MESSAGE_BATCH] - before, 1);
+	rig_expect(&rig, 3, "/g", "x");
+	pool_rig_done(&rig);
+}
+
+/* The writer is gone for good: who has its batches hands them on. */
+static void test_writer_gone(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 3);
+	rig_link(&rig, 1, 2);
+	files(&rig, 1, "/a", 5);
+	rig_run(&rig);
+	rig_kill(&rig, 1);
+	rig_link(&rig, 2, 3);
+	rig_settle(&rig);
+	rig_expect(&rig, 3, "/a/4", "/a");
+	/* It comes back, and nothing was invented in its name. */
+	rig_put(&rig, 3, "/a/4", "changed");
+	rig_start(&rig, 1);
+	rig_link_all(&rig);
+	rig_settle(&rig);
+	rig_expect(&rig, 1, "/a/4", "changed");
+	pool_rig_done(&rig);
+}
+
+/* The cable between 1 and 3 goes while both have one to 2: what 3 lacks comes by 2. */
+static void test_cable_lost(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 3);
+	rig_link_all(&rig);
+	rig_settle(&rig);
+	rig_put(&rig, 1, "/f", "x");
+	assert_int_equal(commit_seal(rig.nodes[1].p), 0);
+	rig_cut(&rig, 1, 3); /* the batch for node 3 is lost with it */
+	rig_put(&rig, 1, "/g", "x");
+	rig_settle(&rig);
+	rig_expect(&rig, 3, "/f", "x");
+	rig_expect(&rig, 3, "/g", "x");
+	pool_rig_done(&rig);
+}
+
+/* A queue of two messages: sending stops and goes on, by log and by state. */
+static void test_full_queue(void **state)
+{
+	(void)state;
+	for (int by_state = 0; by_state < 2; by_state++) {
+		struct pool_rig rig;
+
+		pool_rig_init(&rig, 2);
+		rig.queue_max = 2;
+		for (int i = 0; i < 12; i++) {
+			char dir[16];
+			(void)snprintf(dir, sizeof(dir), "/%d", i);
+			files(&rig, 1, dir, 5);
+			assert_int_equal(commit_seal(rig.nodes[1].p), 0);
+		}
+		static uint8_t large[1000000];
+		rig_put_bytes(&rig, 1, "/large", large, sizeof(large));
+		if (by_state)
+			rig_forget_log(&rig, 1);
+		rig_link_all(&rig);
+		rig_settle(&rig);
+		assert_int_equal(rig.sent[MESSAGE_CATCHUP_END], by_state);
+		/* And live. */
+		for (int i = 0; i < 8; i++) {
+			rig_append_text(&rig, 1, "/3/3", "+");
+			assert_int_equal(commit_seal(rig.nodes[1].p), 0);
+		}
+		rig_settle(&rig);
+		rig_expect(&rig, 2, "/3/3", "/3++++++++");
+		pool_rig_done(&rig);
+	}
+}
+
+/* The receiver of a state ends after each message of it, comes back and is filled all the same. */
+static void test_state_interrupted(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 2);
+	files(&rig, 1, "/a", 3);
+	files(&rig, 2, "/a", 4);
+	rig_put(&rig, 1, "/a/0", "of node 1");
+	rig_run(&rig);
+	for (int messages = 0; messages < 16; messages++) {
+		rig_forget_log(&rig, 1);
+		rig_link_all(&rig);
+		for (int i = 0; i < messages; i++)
+			(void)rig_deliver(&rig);
+		rig_kill(&rig, 1 + (uint16_t)(messages % 2));
+		rig_start(&rig, 1 + (uint16_t)(messages % 2));
+	}
+	rig_link_all(&rig);
+	rig_settle(&rig);
+	rig_expect(&rig, 2, "/a/3", "/a");
+	pool_rig_done(&rig);
+}
+
+/* A state that was got as a state tells all of it: also what was removed, by whom nobody asks. */
+static void test_state_of_state(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 4);
+	rig_link_all(&rig);
+	files(&rig, 1, "/a", 4);
+	rig_put(&rig, 1, "/f", "old");
+	assert_int_equal(rig_hard_link(&rig, 1, "/f", "/h"), 0);
+	rig_settle(&rig);
+	rig_cut_all(&rig);
+	assert_int_equal(rig_unlink(&rig, 1, "/a/1"), 0);
+	assert_int_equal(rig_unlink(&rig, 1, "/f"), 0);
+	assert_int_equal(rig_rename(&rig, 1, "/a/2", "/a/3", 0), 0);
+	assert_int_equal(rig_rename(&rig, 1, "/a", "/b", 0), 0);
+	rig_put(&rig, 1, "/b/0", "new");
+	/* From 1 to 2, from 2 to 3, from 3 to 4, each time by state. */
+	for (uint16_t i = 1; i < 4; i++) {
+		rig_forget_log(&rig, i);
+		rig_link(&rig, i, i + 1);
+		rig_run(&rig);
+		rig_cut(&rig, i, i + 1);
+	}
+	for (uint16_t i = 1; i <= 4; i++) {
+		rig_check(&rig, i);
+		rig_expect(&rig, i, "/b/0", "new");
+		assert_false(rig_there(&rig, i, "/b/1"));
+		assert_false(rig_there(&rig, i, "/b/2"));
+		assert_false(rig_there(&rig, i, "/f"));
+		rig_expect(&rig, i, "/h", "old");
+	}
+	rig_link_all(&rig);
+	rig_settle(&rig);
+	pool_rig_done(&rig);
+}
+
+/* Conflicts of three writers, met in each order. */
+static void test_three_writers(void **state)
+{
+	static const uint16_t orders[][2] = {{1, 2}, {2, 3}, {1, 3}};
+
+	(void)state;
+	for (size_t o = 0; o < 3; o++) {
+		for (int by_state = 0; by_state < 2; by_state++) {
+			struct pool_rig rig;
+
+			pool_rig_init(&rig, 3);
+			rig_link_all(&rig);
+			rig_put(&rig, 1, "/f", "old");
+			rig_settle(&rig);
+			rig_cut_all(&rig);
+			rig_put(&rig, 1, "/f", "A");
+			rig_put(&rig, 2, "/f", "B");
+			rig_put(&rig, 3, "/f", "C");
+			rig_mkdir(&rig, 1, "/d");
+			rig_put(&rig, 2, "/d", "file");
+			rig_mkdir(&rig, 3, "/d");
+			for (uint16_t n = 1; by_state && n <= 3; n++)
+				rig_forget_log(&rig, n);
+			rig_link(&rig, orders[o][0], orders[o][1]);
+			rig_run(&rig);
+			rig_link_all(&rig);
+			rig_settle(&rig);
+			rig_expect(&rig, 1, "/f", "C");
+			assert_int_equal(rig_count(&rig, 2, "/", "f.conflict-"), 2);
+			assert_int_equal(rig_count(&rig, 3, "/", "d.conflict-"), 1);
+			pool_rig_done(&rig);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_chain),          cmocka_unit_test(test_no_relay),
+		cmocka_unit_test(test_writer_gone),    cmocka_unit_test(test_cable_lost),
+		cmocka_unit_test(test_full_queue),     cmocka_unit_test(test_state_interrupted),
+		cmocka_unit_test(test_state_of_state), cmocka_unit_test(test_three_writers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
