@@ -46,6 +46,8 @@ static size_t body_size_min(const struct kernel *kernel, uint32_t opcode)
 		return sizeof(struct fuse_open_in);
 	case FUSE_CREATE:
 		return sizeof(struct fuse_create_in);
+	case FUSE_TMPFILE:
+		return sizeof(struct fuse_create_in) + sizeof(KERNEL_NAMELESS);
 	case FUSE_SETXATTR:
 		return kernel->long_setxattr ? sizeof(struct fuse_setxattr_in) : SHORT_SETXATTR;
 	default:
@@ -64,6 +66,11 @@ int kernel_request(struct kernel *kernel, void *data, size_t size)
 
 	if (body_size < body_size_min(kernel, head->opcode))
 		return -EPROTO;
+	if (head->opcode == FUSE_TMPFILE) {
+		memcpy((uint8_t *)body + sizeof(struct fuse_create_in), KERNEL_NAMELESS,
+		       sizeof(KERNEL_NAMELESS));
+		head->opcode = FUSE_CREATE;
+	}
 	if (head->opcode == FUSE_WRITE) {
 		struct fuse_write_in *in = body;
 

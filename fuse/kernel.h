@@ -19,6 +19,9 @@
  * no right to keep setuid and setgid. A bit that open(2) does not use. */
 #define KERNEL_KILL_PRIV (1 << 30)
 
+/* The name with which O_TMPFILE, which libfuse 3.14 does not know, comes to it as CREATE. */
+#define KERNEL_NAMELESS "/"
+
 struct kernel {
 	uint64_t init_unique; /* the INIT request under way; 0: none */
 	uint64_t offered;     /* INIT flags of the kernel */

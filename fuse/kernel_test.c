@@ -52,6 +52,25 @@ static void test_kill_priv(void **state)
 	assert_int_equal(m.create.flags, KERNEL_KILL_PRIV);
 }
 
+/* O_TMPFILE comes as CREATE of a name that no file can have. */
+static void test_nameless(void **state)
+{
+	struct kernel kernel = {0};
+	struct message m = message_of(FUSE_TMPFILE);
+	char *name = m.bytes + sizeof(m.create);
+
+	(void)state;
+	m.create.mode = 0640;
+	memcpy(name, "#42", 4);
+	assert_int_equal(kernel_request(&kernel, &m, sizeof(m)), 0);
+	assert_int_equal(m.head.opcode, FUSE_CREATE);
+	assert_int_equal(m.create.mode, 0640);
+	assert_string_equal(name, KERNEL_NAMELESS);
+	m.head.opcode = FUSE_TMPFILE;
+	assert_int_equal(kernel_request(&kernel, &m, sizeof(m.head) + sizeof(m.create) + 1),
+			 -EPROTO);
+}
+
 static void test_setxattr(void **state)
 {
 	static const char tail[] = "user.name\0value";
@@ -132,9 +151,8 @@ static void test_init(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kill_priv),
-		cmocka_unit_test(test_setxattr),
-		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_kill_priv), cmocka_unit_test(test_nameless),
+		cmocka_unit_test(test_setxattr),  cmocka_unit_test(test_short),
 		cmocka_unit_test(test_init),
 	};
 

@@ -161,6 +161,18 @@ void pool_close(struct pool *pool, uint64_t id, int fd)
 	pool->opens--;
 }
 
+int pool_create_nameless(struct pool *pool, const struct pool_caller *caller, uint64_t parent,
+			 mode_t mode, struct stat *ret, int *ret_fd)
+{
+	(void)pool;
+	(void)caller;
+	(void)parent;
+	(void)mode;
+	(void)ret;
+	(void)ret_fd;
+	return -EOPNOTSUPP;
+}
+
 ssize_t pool_write(struct pool *pool, uint64_t id, int fd, const void *data, size_t size,
 		   off_t offset, unsigned int flags)
 {

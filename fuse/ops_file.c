@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/io.h"
@@ -40,8 +41,10 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct handle *handle;
 	struct stat st;
 	int fd;
-	int code = pool_create(mount->pool, &caller, parent, name, mode, flags_for_pool(fi->flags),
-			       &st, &fd);
+	bool named = strcmp(name, KERNEL_NAMELESS) != 0;
+	int code = named ? pool_create(mount->pool, &caller, parent, name, mode,
+				       flags_for_pool(fi->flags), &st, &fd)
+			 : pool_create_nameless(mount->pool, &caller, parent, mode, &st, &fd);
 
 	if (code == 0)
 		code = handle_new(&mount->handles, st.st_ino, fd, &handle);
@@ -56,7 +59,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	/* The caller was interrupted: nobody will release it. */
 	if (fuse_reply_create(req, &entry, fi) != 0)
 		handle_close(&mount->handles, handle);
-	changes_settle_entry(mount->changes, since, parent, name);
+	if (named)
+		changes_settle_entry(mount->changes, since, parent, name);
 	changes_settle_inode(mount->changes, since, st.st_ino);
 }
 

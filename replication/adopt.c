@@ -10,6 +10,7 @@
 
 #include "core/auto.h"
 #include "core/log.h"
+#include "replication/nameless.h"
 #include "replication/pool_ops.h"
 
 #define ADOPT_DEPTH_MAX 1000
@@ -118,6 +119,74 @@ static int adopt_new(struct pool *p, uint64_t parent, const char *name,
 	if (r == 0 && S_ISDIR(st->st_mode))
 		r = adopt_dir(p, rec.id, handle, depth);
 	return r == 0 ? restore_times(p, rec.id, st) : r;
+}
+
+/* What is there becomes records of its own, the bytes too: they are durable as others are then. */
+static int record_content(struct pool *p, const struct object *o, off_t size)
+{
+	const struct store_ops *ops = p->store->ops;
+	AUTO_FREE uint8_t *data = malloc(POOL_WRITE_MAX);
+	struct apply ctx = {.fd = -1};
+	off_t start, end, at = 0;
+	int r = data ? 0 : -ENOMEM;
+
+	while (r == 0 && (r = ops->next_data(p->store, &o->handle, -1, at, &start, &end)) == 0) {
+		ssize_t n = 0;
+		for (at = start; r == 0 && at < end; at += n) {
+			size_t part = end - at < (off_t)POOL_WRITE_MAX ? (size_t)(end - at)
+								       : POOL_WRITE_MAX;
+			n = ops->read(p->store, &o->handle, -1, data, part, at);
+			if (n <= 0)
+				return n < 0 ? (int)n : -EIO;
+			struct record rec = {.kind = REC_WRITE,
+					     .id = o->id,
+					     .base = o->content,
+					     .offset = (uint64_t)at,
+					     .data = data,
+					     .data_size = (size_t)n,
+					     .time_ns = ops_now_ns()};
+			r = pool_submit(p, &rec, &ctx);
+		}
+	}
+	if (r != -ENXIO || at == size)
+		return r == -ENXIO ? 0 : r;
+	struct record rec = {.kind = REC_TRUNCATE,
+			     .id = o->id,
+			     .base = o->content,
+			     .offset = (uint64_t)size,
+			     .time_ns = ops_now_ns()};
+	return pool_submit(p, &rec, &ctx);
+}
+
+int adopt_nameless(struct pool *p, struct object *o, const struct object *dir, const char *name)
+{
+	const struct store_ops *ops = p->store->ops;
+	struct apply ctx = {.fd = -1};
+	struct stat st;
+	int r = ops->stat(p->store, &o->handle, -1, &st);
+
+	if (r < 0)
+		return r;
+	struct record rec = {.kind = REC_MAKE,
+			     .flags = REC_F_ID,
+			     .id = o->id,
+			     .parent = dir->id,
+			     .name = name,
+			     .name_size = strlen(name),
+			     .mode = st.st_mode,
+			     .uid = st.st_uid,
+			     .gid = st.st_gid,
+			     .time_ns = ops_now_ns()};
+	/* As in pool_name.c: nobody gets in before the list is there. */
+	if (ops->get_xattr(p->store, &o->handle, STORE_ACL_ACCESS, NULL, 0) > 0)
+		rec.mode &= ~(uint32_t)S_IRWXG;
+	r = pool_submit(p, &rec, &ctx);
+	if (r < 0)
+		return r;
+	r = adopt_xattrs(p, o->id, &o->handle);
+	if (r == 0)
+		r = record_content(p, o, st.st_size);
+	return r < 0 ? pool_unmake(p, &rec, r) : restore_times(p, o->id, &st);
 }
 
 /* An entry whose object is known: a further hard link made by hand, or nothing to do. */

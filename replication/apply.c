@@ -14,6 +14,7 @@
 #include "core/auto.h"
 #include "replication/content.h"
 #include "replication/losers.h"
+#include "replication/nameless.h"
 #include "replication/place.h"
 #include "replication/room.h"
 
@@ -272,16 +273,41 @@ static int make_there(struct pool *p, struct object *dir, struct object *o, stru
 	return p->store->ops->make(p->store, &dir->handle, l->name, &node, &o->handle);
 }
 
+/* Of a local call: what has been open without a name gets its first one. */
+static int apply_named(struct pool *p, const struct record *rec)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	char name[256];
+	int r = object_get(p->cache, rec->parent, &dir.o);
+
+	if (r == 0)
+		r = object_get(p->cache, rec->id, &o.o);
+	(void)snprintf(name, sizeof(name), "%.*s", (int)rec->name_size, rec->name);
+	if (r == 0)
+		r = p->store->ops->link(p->store, &o.o->handle, &dir.o->handle, name);
+	if (r == 0)
+		r = object_link_set(o.o, rec->stamp, rec->parent, rec->name, rec->name_size,
+				    rec->stamp, NULL);
+	if (r < 0)
+		return r;
+	o.o->owner = o.o->times = o.o->content = rec->stamp;
+	object_name(p->cache, o.o);
+	return place_touch(p, dir.o, rec->time_ns, rec->stamp, true);
+}
+
 static int apply_make(struct pool *p, const struct record *rec, struct apply *ctx)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	AUTO_REF struct object_ref o = {.cache = p->cache};
 	struct dentry *l = NULL;
-	int r = object_get(p->cache, rec->parent, &dir.o);
 
+	if (ctx->local && (rec->flags & REC_F_ID))
+		return apply_named(p, rec);
+	int r = object_get(p->cache, rec->parent, &dir.o);
 	if (r < 0)
 		return r;
-	r = object_add(p->cache, rec->stamp, rec->mode, &o.o);
+	r = object_add(p->cache, rec->id, rec->mode, &o.o);
 	if (r == -EEXIST)
 		return 0; /* known already, by a catch-up or before a crash */
 	if (r == 0)

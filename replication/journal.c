@@ -207,7 +207,7 @@ int journal_append(struct journal *j, struct record *record, struct journal_tick
 		(void)pthread_cond_wait(&j->room, &j->lock);
 	stamp_t stamp = next_stamp(j);
 	record->stamp = stamp;
-	if (record->kind == REC_MAKE)
+	if (record->kind == REC_MAKE && !(record->flags & REC_F_ID))
 		record->id = stamp;
 	struct wr w = wr_init(head, sizeof(head));
 	record_write_head(&w, record);

@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "replication/index.h"
 
@@ -55,6 +54,7 @@ struct object_attrs {
 struct object {
 	uint64_t id;
 	mode_t type;          /* S_IFMT bits */
+	bool nameless;        /* has had no name yet: see nameless.h */
 	bool dead;            /* all its links are dead; kept until all members know */
 	bool obsolete;        /* the bytes here are of no content that counts: the leaves do */
 	uint64_t alias_of;    /* directory: it is one with that other, smaller id; 0: no */

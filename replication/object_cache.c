@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "core/auto.h"
+#include "replication/nameless.h"
 #include "replication/object_state.h"
 
 /* The cache's own part of an object: hash handle and place in the list of the clean and unused. */
@@ -16,6 +17,7 @@ struct object_node {
 	struct object_node *prev, *next;
 	bool listed;
 	struct object_node *dirty_next;
+	unsigned int pins; /* references of descriptors, which keep what has no name */
 };
 
 struct object_cache {
@@ -26,6 +28,7 @@ struct object_cache {
 	size_t idle;
 	struct object_node *dirty_first;
 	size_t dirty;
+	size_t pins; /* of all objects */
 	uint8_t buckets[STATE_BUCKETS][STATE_HASH_SIZE];
 	uint64_t files;
 	uint64_t conflicts;
@@ -76,7 +79,7 @@ void object_cache_free(struct object_cache *c)
 
 static void mark_dirty(struct object_cache *c, struct object_node *n)
 {
-	if (n->object.dirty)
+	if (n->object.dirty || n->object.nameless)
 		return;
 	n->object.dirty = true;
 	n->dirty_next = c->dirty_first;
@@ -296,13 +299,55 @@ int object_add(struct object_cache *c, uint64_t id, mode_t type, struct object *
 	return 0;
 }
 
+int object_add_nameless(struct object_cache *c, uint64_t id, mode_t type, struct object **ret)
+{
+	AUTO_LOCK(held, &c->lock);
+	struct object_node *n;
+
+	HASH_FIND(hh, c->table, &id, sizeof(id), n);
+	if (n)
+		return -EEXIST;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	n->object = (struct object){.id = id,
+				    .type = type & S_IFMT,
+				    .nameless = true,
+				    .dead = true,
+				    .refs = 1,
+				    .node = n};
+	HASH_ADD(hh, c->table, object.id, sizeof(id), n);
+	*ret = &n->object;
+	return 0;
+}
+
+void object_name(struct object_cache *c, struct object *o)
+{
+	AUTO_LOCK(held, &c->lock);
+
+	o->nameless = false;
+	o->dead = false;
+	mark_dirty(c, o->node);
+}
+
+void object_pin(struct object_cache *c, struct object *o)
+{
+	AUTO_LOCK(held, &c->lock);
+
+	if (!o->nameless)
+		return;
+	o->refs++;
+	o->node->pins++;
+	c->pins++;
+}
+
 void object_put(struct object_cache *c, struct object *o)
 {
 	if (!o)
 		return;
 	AUTO_LOCK(held, &c->lock);
 	assert(o->refs > 0);
-	if (--o->refs == 0 && !o->dirty && o->gone) {
+	if (--o->refs == 0 && !o->dirty && (o->gone || o->nameless)) {
 		HASH_DEL(c->table, o->node);
 		struct object_node *n = o->node;
 		object_clear(&n->object);
@@ -317,6 +362,25 @@ void object_ref_end(struct object_ref *r)
 {
 	object_put(r->cache, r->o);
 	r->o = NULL;
+}
+
+void object_unpin(struct object_cache *c, uint64_t id)
+{
+	struct object *o = NULL;
+
+	{
+		AUTO_LOCK(held, &c->lock);
+		struct object_node *n = NULL;
+		if (c->pins > 0)
+			HASH_FIND(hh, c->table, &id, sizeof(id), n);
+		/* Pins from before it had a name go with whichever descriptors are closed first. */
+		if (!n || n->pins == 0)
+			return;
+		o = &n->object;
+		n->pins--;
+		c->pins--;
+	}
+	object_put(c, o);
 }
 
 void object_dirty(struct object_cache *c, struct object *o)

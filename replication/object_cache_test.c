@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/auto.h"
+#include "replication/nameless.h"
 #include "replication/object_state.h"
 
 #define SLOT 64
@@ -620,11 +621,47 @@ static void test_threads(void **state)
 		(void)pthread_mutex_destroy(&locks[i]);
 }
 
+/* Kept by its descriptors while it has no name, unknown to the index; then one like all others. */
+static void nameless(void **state)
+{
+	struct rig *rig = *state;
+	struct object *o, *again;
+
+	assert_int_equal(object_add_nameless(rig->c, 100, S_IFREG, &o), 0);
+	assert_int_equal(object_add_nameless(rig->c, 100, S_IFREG, &again), -EEXIST);
+	object_pin(rig->c, o);
+	object_pin(rig->c, o);
+	object_dirty(rig->c, o);
+	object_put(rig->c, o);
+	assert_int_equal(object_dirty_count(rig->c), 0);
+	object_unpin(rig->c, 100);
+	object_unpin(rig->c, 999);
+	assert_int_equal(object_get(rig->c, 100, &o), 0);
+	assert_true(o->nameless && o->dead);
+	object_put(rig->c, o);
+	object_unpin(rig->c, 100);
+	assert_int_equal(object_get(rig->c, 100, &o), MA_EUNKNOWN);
+
+	assert_int_equal(object_add_nameless(rig->c, 101, S_IFREG, &o), 0);
+	object_pin(rig->c, o);
+	object_name(rig->c, o);
+	object_pin(rig->c, o); /* has a name: nothing to keep */
+	assert_false(o->nameless || o->dead);
+	assert_int_equal(object_dirty_count(rig->c), 1);
+	object_put(rig->c, o);
+	object_unpin(rig->c, 101);
+	object_unpin(rig->c, 101);
+	flush(rig, false);
+	assert_int_equal(object_get(rig->c, 101, &o), 0);
+	object_put(rig->c, o);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(nameless),
 		TEST(test_get),
 		TEST(test_alias),
 		TEST(test_link_at),

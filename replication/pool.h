@@ -41,6 +41,11 @@ MUST_CHECK int pool_make(struct pool *pool, const struct pool_caller *caller, ui
 /* Creates (or, without O_EXCL, opens) a regular file; the caller closes ret_fd by pool_close(). */
 MUST_CHECK int pool_create(struct pool *pool, const struct pool_caller *caller, uint64_t parent,
 			   const char *name, mode_t mode, int flags, struct stat *ret, int *ret_fd);
+/* A file without a name (O_TMPFILE), open for reading and writing: pool_link() gives it its first
+ * one; without, it is gone when its last descriptor is closed. Peers know nothing of it until then.
+ */
+MUST_CHECK int pool_create_nameless(struct pool *pool, const struct pool_caller *caller,
+				    uint64_t parent, mode_t mode, struct stat *ret, int *ret_fd);
 MUST_CHECK int pool_link(struct pool *pool, uint64_t id, uint64_t parent, const char *name,
 			 struct stat *ret);
 MUST_CHECK int pool_unlink(struct pool *pool, uint64_t parent, const char *name);

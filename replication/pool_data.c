@@ -9,6 +9,7 @@
 #include "core/auto.h"
 #include "replication/commit.h"
 #include "replication/content.h"
+#include "replication/nameless.h"
 #include "replication/place.h"
 #include "replication/room.h"
 #include "replication/pool_ops.h"
@@ -160,6 +161,8 @@ int pool_open(struct pool *p, uint64_t id, int flags, int *ret_fd)
 	/* Appending is ours (pool_write), direct I/O would ask for aligned buffers. */
 	int keep = flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECT | O_NOFOLLOW);
 	r = p->store->ops->open(p->store, &o.o->handle, keep, ret_fd);
+	if (r == 0)
+		object_pin(p->cache, o.o);
 	if (r < 0 || !(flags & O_TRUNC) || !S_ISREG(o.o->type))
 		return r;
 	AUTO_ENTERED pool_entered(p);
@@ -167,14 +170,14 @@ int pool_open(struct pool *p, uint64_t id, int flags, int *ret_fd)
 	locks_take(&p->locks, &o.o->id, 1, &held);
 	r = truncate_locked(p, o.o, -1, 0);
 	if (r < 0)
-		p->store->ops->close(p->store, *ret_fd);
+		pool_close(p, id, *ret_fd);
 	return r;
 }
 
 void pool_close(struct pool *p, uint64_t id, int fd)
 {
-	(void)id;
 	p->store->ops->close(p->store, fd);
+	object_unpin(p->cache, id);
 }
 
 /* How many of the bytes stand in the file: a write that failed half way has put the first of them
@@ -312,6 +315,8 @@ static int set_owner(struct pool *p, struct object *o, const struct pool_attr *a
 		if ((rec.mode & S_IXGRP) || (attr->valid & POOL_ATTR_KILL_SGID))
 			rec.mode &= ~(uint32_t)S_ISGID;
 	}
+	if (o->nameless)
+		return p->store->ops->set_owner(p->store, &o->handle, rec.mode, rec.uid, rec.gid);
 	return pool_submit(p, &rec, &ctx);
 }
 
@@ -328,6 +333,15 @@ static int set_times(struct pool *p, struct object *o, int fd, const struct pool
 	if (attr->valid & (POOL_ATTR_MTIME | POOL_ATTR_MTIME_NOW)) {
 		rec.flags |= REC_F_MTIME;
 		rec.time_ns = attr->valid & POOL_ATTR_MTIME_NOW ? now : to_ns(attr->mtime);
+	}
+	if (o->nameless) {
+		struct timespec times[2] = {place_timespec(rec.atime_ns),
+					    place_timespec(rec.time_ns)};
+		if (!(rec.flags & REC_F_ATIME))
+			times[0].tv_nsec = UTIME_OMIT;
+		if (!(rec.flags & REC_F_MTIME))
+			times[1].tv_nsec = UTIME_OMIT;
+		return p->store->ops->set_times(p->store, &o->handle, fd, times);
 	}
 	return pool_submit(p, &rec, &ctx);
 }
@@ -404,6 +418,11 @@ static int change_xattr(struct pool *p, uint64_t id, struct record *rec, int fla
 	if (o.o->xattr_count >= OBJECT_XATTRS_MAX / 2 &&
 	    !object_xattr(o.o, rec->name, rec->name_size))
 		return -ENOSPC;
+	if (o.o->nameless && (rec->flags & REC_F_REMOVE))
+		return p->store->ops->remove_xattr(p->store, &o.o->handle, rec->name);
+	if (o.o->nameless)
+		return p->store->ops->set_xattr(p->store, &o.o->handle, rec->name, rec->data,
+						rec->data_size, flags);
 	rec->kind = REC_XATTR;
 	rec->id = o.o->id;
 	rec->time_ns = ops_now_ns();

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/auto.h"
+#include "replication/nameless.h"
 #include "replication/pool_ops.h"
 
 /* POSIX ACL in an extended attribute: see acl(5) and linux/posix_acl_xattr.h. An entry begins with
@@ -190,8 +191,7 @@ static int submit_list(struct pool *p, uint64_t id, const char *name, const uint
 	return pool_submit(p, &rec, &ctx);
 }
 
-/* The object that this MAKE made goes again: what belongs to it failed with `code`. */
-static int unmake(struct pool *p, const struct record *made, int code)
+int pool_unmake(struct pool *p, const struct record *made, int code)
 {
 	struct apply ctx = {.fd = -1};
 	struct record rec = {.kind = REC_UNLINK,
@@ -229,7 +229,7 @@ static int submit_make(struct pool *p, const struct object *dir, const char *nam
 		r = submit_list(p, rec->id, STORE_ACL_ACCESS, lists->access, lists->size);
 	if (r == 0 && S_ISDIR(rec->mode))
 		r = submit_list(p, rec->id, STORE_ACL_DEFAULT, lists->list, lists->size);
-	return r < 0 ? unmake(p, rec, r) : 0;
+	return r < 0 ? pool_unmake(p, rec, r) : 0;
 }
 
 /* Makes the object; `ret` is referenced. */
@@ -304,6 +304,46 @@ int pool_create(struct pool *p, const struct pool_caller *caller, uint64_t paren
 	}
 }
 
+int pool_create_nameless(struct pool *p, const struct pool_caller *caller, uint64_t parent,
+			 mode_t mode, struct stat *ret, int *ret_fd)
+{
+	AUTO_ENTERED pool_entered(p);
+	AUTO_REF struct object_ref dir = {0};
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	AUTO_HANDED struct handed_down lists = {0};
+	struct apply ctx = {.fd = -1};
+	/* A record of nothing, for the id. */
+	struct record rec = {.kind = REC_VOID, .mode = S_IFREG | (mode & 07777)};
+	int fd = -1;
+	int r = dir_get(p, parent, &dir);
+
+	if (r == 0)
+		r = inherit(p, dir.o, caller, &rec, &lists);
+	if (r == 0)
+		r = pool_submit(p, &rec, &ctx);
+	if (r == 0)
+		r = object_add_nameless(p->cache, rec.stamp, S_IFREG, &o.o);
+	if (r < 0)
+		return r;
+	const struct store_node node = {
+		.id = rec.stamp, .mode = rec.mode, .uid = rec.uid, .gid = rec.gid};
+	r = p->store->ops->make_nameless(p->store, &dir.o->handle, &node, &o.o->handle, &fd);
+	if (r < 0)
+		return r;
+	if (lists.extended)
+		r = p->store->ops->set_xattr(p->store, &o.o->handle, STORE_ACL_ACCESS, lists.access,
+					     lists.size, 0);
+	if (r == 0)
+		r = stat_as(p, o.o, ret);
+	if (r < 0) {
+		p->store->ops->close(p->store, fd);
+		return r;
+	}
+	object_pin(p->cache, o.o);
+	*ret_fd = fd;
+	return 0;
+}
+
 int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, struct stat *ret)
 {
 	AUTO_ENTERED pool_entered(p);
@@ -324,6 +364,10 @@ int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, st
 	uint64_t ids[] = {e.dir.o->id, o.o->id};
 	locks_take(&p->locks, ids, 2, &held);
 	r = entry_check(&e, name);
+	if (r == 0 && o.o->nameless) {
+		r = adopt_nameless(p, o.o, e.dir.o, name);
+		return r < 0 ? r : stat_as(p, o.o, ret);
+	}
 	if (r == 0 && o.o->dead)
 		r = -ENOENT;
 	if (r < 0)

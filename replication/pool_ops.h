@@ -42,6 +42,9 @@ MUST_CHECK int entry_check(struct entry *e, const char *name);
 MUST_CHECK int name_allowed(uint64_t parent, const char *name);
 
 int64_t ops_now_ns(void);
+/* The object that this MAKE made goes again, for what belongs to it failed with `code`, which is
+ * returned. The locks of both are held. */
+MUST_CHECK int pool_unmake(struct pool *p, const struct record *made, int code);
 /* Losing contents of the object become objects of their own, so that it can be removed. */
 MUST_CHECK int branch_promote_all(struct pool *p, uint64_t id);
 /* The branch becomes an object of its own, which may be changed. -ESTALE: look the name up again.

@@ -47,6 +47,8 @@ static void write_make(struct wr *w, const struct record *rec)
 	wr_u64(w, rec->rdev);
 	wr_blob16(w, rec->name, rec->name_size);
 	wr_blob16(w, rec->target, rec->target_size);
+	if (rec->flags & REC_F_ID)
+		wr_u64(w, rec->id);
 }
 
 static void read_make(struct rd *r, struct record *rec)
@@ -59,11 +61,16 @@ static void read_make(struct rd *r, struct record *rec)
 	rec->rdev = rd_u64(r);
 	read_name(r, &rec->name, &rec->name_size);
 	rec->target = (const char *)rd_blob16(r, RECORD_TARGET_MAX, &rec->target_size);
+	if (rec->flags & REC_F_ID)
+		rec->id = rd_u64(r);
 	if (r->failed)
 		return;
 	bool symlink = S_ISLNK(rec->mode);
 	bool known = symlink || S_ISREG(rec->mode) || S_ISDIR(rec->mode) || S_ISFIFO(rec->mode) ||
 		     S_ISSOCK(rec->mode) || S_ISCHR(rec->mode) || S_ISBLK(rec->mode);
+	/* Ids are stamps of a node, but for the few that are there from the beginning. */
+	if (!stamp_slot(rec->id) || !stamp_seq(rec->id))
+		r->failed = true;
 	if (!known || symlink != (rec->target_size > 0) ||
 	    (symlink && memchr(rec->target, 0, rec->target_size)))
 		r->failed = true;

@@ -42,6 +42,7 @@ enum record_flags {
 	REC_F_ATIME = 8,    /* TIMES: sets atime */
 	REC_F_MTIME = 16,   /* TIMES: sets mtime */
 	REC_F_FETCH = 32,   /* MAKE: the content was there before (adopted): peers fetch it */
+	REC_F_ID = 64,      /* MAKE: it was there before it had a name, with an id of its own */
 	REC_F_LAST = 64,    /* UNLINK, RENAME: what goes, or is replaced, had no other name */
 };
 
@@ -57,7 +58,7 @@ struct record {
 	uint8_t kind;
 	uint8_t flags;
 	stamp_t stamp;
-	uint64_t id;              /* the object; MAKE: equal to stamp */
+	uint64_t id;              /* the object; MAKE: equal to stamp unless REC_F_ID */
 	stamp_t base;             /* WRITE, TRUNCATE, FALLOCATE: content head it was made on */
 	uint64_t parent;          /* MAKE, LINK, UNLINK; RENAME: old parent */
 	uint64_t new_parent;      /* RENAME */

@@ -51,6 +51,13 @@ static const struct {
 	  .mode = 0100644,
 	  NAME("\xc3\xbc"
 	       "bung")}},
+	{"make-named",
+	 {.kind = REC_MAKE,
+	  .flags = REC_F_ID,
+	  .id = FILE_,
+	  .parent = DIR_,
+	  .mode = 0100600,
+	  NAME("named")}},
 	{"make-dir", {.kind = REC_MAKE, .id = STAMP, .parent = DIR_, .mode = 041777, NAME("tmp")}},
 	{"make-symlink",
 	 {.kind = REC_MAKE,

@@ -57,6 +57,10 @@ struct store_ops {
 	 */
 	int (*make)(struct store *store, const struct store_handle *dir, const char *name,
 		    const struct store_node *node, struct store_handle *ret);
+	/* A regular file without a name (O_TMPFILE), open for reading and writing: link() gives it
+	 * one, once. Without it, it is gone when the descriptor is closed. */
+	int (*make_nameless)(struct store *store, const struct store_handle *dir,
+			     const struct store_node *node, struct store_handle *ret, int *ret_fd);
 	/* Writes the id of an object that has none (adoption). */
 	int (*set_id)(struct store *store, const struct store_handle *object, uint64_t id);
 	int (*link)(struct store *store, const struct store_handle *object,

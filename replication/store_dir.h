@@ -42,6 +42,8 @@ int store_name_lookup(struct store *store, const struct store_handle *dir, const
 		      uint64_t *ret_id, struct store_handle *ret_handle, struct stat *ret_stat);
 int store_name_make(struct store *store, const struct store_handle *dir, const char *name,
 		    const struct store_node *node, struct store_handle *ret);
+int store_name_make_nameless(struct store *store, const struct store_handle *dir,
+			     const struct store_node *node, struct store_handle *ret, int *ret_fd);
 int store_name_link(struct store *store, const struct store_handle *object,
 		    const struct store_handle *dir, const char *name);
 int store_name_unlink(struct store *store, const struct store_handle *dir, const char *name,

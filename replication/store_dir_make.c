@@ -161,3 +161,23 @@ int store_name_make(struct store *store, const struct store_handle *dir, const c
 		*ret = handle;
 	return 0;
 }
+
+int store_name_make_nameless(struct store *store, const struct store_handle *dir,
+			     const struct store_node *node, struct store_handle *ret, int *ret_fd)
+{
+	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
+	AUTO_CLOSE int fd = -1;
+	int r = node->id == 0 || !S_ISREG(node->mode) ? -EINVAL : 0;
+
+	if (r == 0)
+		r = store_fds_dir(store_dir_fds(store), dir, &at);
+	if (r < 0)
+		return r;
+	fd = openat(at.fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	r = dress(fd, node, hands_down(at.fd, node), ret);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}

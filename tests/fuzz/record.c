@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_name(rec.old_name, rec.old_name_size);
 	check(rec.target_size <= RECORD_TARGET_MAX);
 	if (rec.kind == REC_MAKE)
-		check(rec.id == rec.stamp && rec.name_size);
+		check((rec.id == rec.stamp || (rec.flags & REC_F_ID)) && rec.name_size);
 	if (record_is_content(&rec))
 		check(rec.offset + rec.length + rec.data_size <= INT64_MAX);
 	check_again(&rec, data, size);

@@ -80,6 +80,15 @@ static long do_make(struct side *s, const struct step *t)
 				   &s->handles[t->other]);
 }
 
+/* n: mode with type, m: id; the handle goes to slot `other`, the descriptor to the same number. */
+static long do_make_nameless(struct side *s, const struct step *t)
+{
+	struct store_node node = {.id = (uint64_t)t->m, .mode = (mode_t)t->n, .uid = 1, .gid = 2};
+
+	return s->store->ops->make_nameless(s->store, &s->handles[t->slot], &node,
+					    &s->handles[t->other], &s->fds[t->other]);
+}
+
 static long do_lookup(struct side *s, const struct step *t)
 {
 	struct stat st = {0};
@@ -461,6 +470,29 @@ static const struct step table[] = {
 	{do_close, 0, NULL, 0, NULL, 0, 0, 0},
 	{do_stat, 2, NULL, NOFD, NULL, 0, 0, -ESTALE},
 	{do_write, 2, "after", NOFD, NULL, 5, 0, -ESTALE},
+	/* without a name */
+	{do_make_nameless, 0, NULL, 31, NULL, D | 0755, 90, -EINVAL},
+	{do_make_nameless, 0, NULL, 31, NULL, R | 0640, 0, -EINVAL},
+	{do_make_nameless, 12, NULL, 31, NULL, R | 0640, 90, -ESTALE},
+	{do_make_nameless, 0, NULL, 31, NULL, R | 0640, 90, 0},
+	{do_make_nameless, 31, NULL, 32, NULL, R | 0640, 91, -ENOTDIR},
+	{do_entries, 0, NULL, 0, NULL, 0, 0, 0},
+	{do_stat, 31, NULL, NOFD, NULL, 0, 0, 0},
+	{do_set_id, 31, NULL, 0, NULL, 90, 0, 0},
+	{do_write, 31, "abc", 31, NULL, 100, 5, 0},
+	{do_set_owner, 31, NULL, 0, NULL, 0600, 3, 0},
+	{do_link, 31, "named", 0, NULL, 0, 0, 0},
+	{do_lookup, 0, "named", 32, NULL, 0, 0, 0},
+	{do_link, 31, "named too", 0, NULL, 0, 0, 0},
+	{do_unlink, 0, "named", 0, NULL, 0, 0, 0},
+	{do_unlink, 0, "named too", 0, NULL, 0, 0, 0},
+	{do_link, 31, "late", 0, NULL, 0, 0, -ENOENT},
+	{do_close, 0, NULL, 31, NULL, 0, 0, 0},
+	{do_stat, 31, NULL, NOFD, NULL, 0, 0, -ESTALE},
+	{do_make_nameless, 0, NULL, 31, NULL, R | 0640, 92, 0},
+	{do_read, 31, NULL, NOFD, NULL, 10, 0, 0},
+	{do_close, 0, NULL, 31, NULL, 0, 0, 0},
+	{do_stat, 31, NULL, NOFD, NULL, 0, 0, -ESTALE},
 };
 /* clang-format on */
 
@@ -572,14 +604,23 @@ static const char *fn_name(step_fn *fn)
 		step_fn *fn;
 		const char *name;
 	} names[] = {
-		{do_make, "make"},           {do_lookup, "lookup"},
-		{do_stat, "stat"},           {do_set_id, "set_id"},
-		{do_link, "link"},           {do_unlink, "unlink"},
-		{do_rename, "rename"},       {do_read, "read"},
-		{do_write, "write"},         {do_truncate, "truncate"},
-		{do_set_owner, "set_owner"}, {do_set_times, "set_times"},
-		{do_set_xattr, "set_xattr"}, {do_remove_xattr, "remove_xattr"},
-		{do_get_xattr, "get_xattr"}, {do_readlink, "readlink"},
+		{do_make_nameless, "make_nameless"},
+		{do_make, "make"},
+		{do_lookup, "lookup"},
+		{do_stat, "stat"},
+		{do_set_id, "set_id"},
+		{do_link, "link"},
+		{do_unlink, "unlink"},
+		{do_rename, "rename"},
+		{do_read, "read"},
+		{do_write, "write"},
+		{do_truncate, "truncate"},
+		{do_set_owner, "set_owner"},
+		{do_set_times, "set_times"},
+		{do_set_xattr, "set_xattr"},
+		{do_remove_xattr, "remove_xattr"},
+		{do_get_xattr, "get_xattr"},
+		{do_readlink, "readlink"},
 		{do_entries, "entries"},
 	};
 

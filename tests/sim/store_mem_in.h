@@ -51,6 +51,7 @@ struct mem_object {
 	char *target;
 	size_t names; /* entries that lead here */
 	size_t opens;
+	bool linkable;   /* made without a name, and has not had one yet */
 	uint64_t parent; /* directories */
 	off_t size;
 	struct mem_entry *entries;

@@ -208,6 +208,29 @@ int mem_make(struct store *store, const struct store_handle *dir, const char *na
 	return node->id ? make_any(m, dir, name, node, ret) : -EINVAL;
 }
 
+int mem_make_nameless(struct store *store, const struct store_handle *dir,
+		      const struct store_node *node, struct store_handle *ret, int *ret_fd)
+{
+	struct store_mem *m = mem_of(store);
+	AUTO_LOCK(lock, &m->mutex);
+	struct mem_object *d = NULL;
+	int r = node->id == 0 || !S_ISREG(node->mode) ? -EINVAL : mem_dir(m, dir, &d);
+
+	if (r == 0)
+		r = mem_change(m);
+	if (r == 0)
+		r = is_dead(d) ? -ENOENT : mem_room(m, STORE_MEM_OBJECT);
+	if (r < 0)
+		return r;
+	struct mem_object *o = mem_object_new(m, node);
+	o->linkable = true;
+	*ret = mem_handle(o);
+	o->opens++; /* until it is open, it is as good as gone */
+	r = mem_open(store, ret, O_RDWR, ret_fd);
+	o->opens--;
+	return r < 0 ? r : dress(m, o, node);
+}
+
 int store_mem_plant(struct store *store, const struct store_handle *dir, const char *name,
 		    const struct store_node *node, struct store_handle *ret)
 {
@@ -239,8 +262,9 @@ int mem_link(struct store *store, const struct store_handle *object, const struc
 		return -ENOENT;
 	if (S_ISDIR(o->attr.mode))
 		return -EPERM;
-	if (o->names == 0)
+	if (o->names == 0 && !o->linkable)
 		return -ENOENT;
+	o->linkable = false;
 	mem_stamp(m, o, false);
 	entry_change(m, d, name, o->ino);
 	return 0;

@@ -542,7 +542,7 @@ def table(where, refused=False):
     os.chdir(where)
     os.umask(0o022)
     try:
-        for part in (space, huge, copies, renames, names, inherit, lists, attributes, privileges, times):
+        for part in (space, huge, copies, nameless, renames, names, inherit, lists, attributes, privileges, times):
             t.say("part", part.__name__)
             try:
                 part(t)
@@ -582,6 +582,7 @@ def same(case):
         os.mkdir(where)
         os.chmod(where, 0o755)
     native = table(os.path.join(os.getcwd(), "native"))
+    e2e.check(not any(line.startswith("ended") for line in native), "the table is not whole on a plain directory")
     case.twin("node 1's mount is read-only", lambda: e2e.sh("mount", "-o", "remount,bind,ro", a))
     ours = table(a + "/table", refused=True)
     found = differences(ours, native)
