@@ -92,15 +92,26 @@ static int exchange_local(struct pool *p, const struct record *rec, struct renam
 	return r;
 }
 
-/* The link's name in the tree goes into the private directory, out of everybody's way. */
+/* The link's name in the tree goes into the private directory, out of everybody's way. Before a
+ * crash it may have gone there, or where it is to go: then `ret` is empty. */
 static int set_aside(struct pool *p, struct object *o, struct dentry *l, char ret[256])
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	char shown[256];
 	int r = object_get(p->cache, l->parent, &dir.o);
 
+	uint64_t id = 0;
+
 	dentry_shown(l, shown);
 	(void)snprintf(ret, 256, "move-%016llx", (unsigned long long)o->id);
+	if (r == 0)
+		r = p->store->ops->lookup(p->store, &dir.o->handle, shown, &id, NULL, NULL);
+	if (r == -ENOENT || (r == 0 && id != o->id)) {
+		r = p->store->ops->lookup(p->store, &p->private_dir, ret, &id, NULL, NULL);
+		if (r == -ENOENT)
+			ret[0] = '\0';
+		return r == -ENOENT ? 0 : r;
+	}
 	if (r == 0)
 		r = p->store->ops->rename(p->store, &dir.o->handle, shown, &p->private_dir, ret, 0);
 	if (r == 0)
@@ -113,7 +124,7 @@ static int exchange_place(struct pool *p, struct object *o, struct dentry *l, bo
 			  const struct place *aside)
 {
 	if (!was_dead)
-		return place_link(p, o, l, aside);
+		return place_link(p, o, l, aside->name[0] ? aside : NULL);
 	if (!o->dead)
 		return place_link(p, o, l, NULL);
 	int r = place_revive(p, o, l);

@@ -263,6 +263,16 @@ static int read_position(struct pool *p, struct recovery *rec)
 	int r = index_value_get(p->ix, "position", &data, &size);
 
 	if (r == MA_EUNKNOWN) {
+		struct vector nothing;
+		vector_init(&nothing);
+		r = journal_start(p->journal, &nothing, &rec->pos);
+		if (r < 0) {
+			log_error("pool \"%s\": the index is gone, and the journal does not reach "
+				  "back "
+				  "to the beginning: the pool has to be left and joined again",
+				  p->name);
+			return r;
+		}
 		rec->pos = rec->open_from = journal_first(p->journal);
 		return 0;
 	}

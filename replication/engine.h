@@ -96,9 +96,9 @@ struct pool {
 	struct worker *worker;   /* threads and queue; NULL in the simulator */
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
+	bool merging;            /* ... and is being merged: the state is of no position */
 	bool recovering;         /* the journal is repeated: the tree may be ahead of the objects */
 	uint64_t recovered_dir;  /* where losers were last looked for then */
-	bool merging;            /* ... and is being merged: the state is of no position */
 	struct serving *serving; /* contents that peers fetch from here; worker thread */
 	struct fetches *fetches; /* contents that are missing; has a lock of its own */
 	int64_t room_left;       /* bytes until the disk is looked at again; atomic, see room.h */

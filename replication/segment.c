@@ -47,8 +47,12 @@ int segment_list(const char *dir, uint64_t **ret, size_t *ret_count)
 		return -errno;
 	while ((e = readdir(d)) && count < SEGMENTS_MAX) {
 		uint64_t index;
-		char end;
-		if (sscanf(e->d_name, "%10" SCNx64 ".se%c", &index, &end) != 2 || end != 'g')
+		char name[32];
+		if (sscanf(e->d_name, "%10" SCNx64 ".seg", &index) != 1)
+			continue;
+		/* Exactly as we name them: copies that somebody keeps beside are none. */
+		(void)snprintf(name, sizeof(name), "%010llx.seg", (unsigned long long)index);
+		if (strcmp(name, e->d_name) != 0)
 			continue;
 		uint64_t *grown = realloc(found, sizeof(*found) * (count + 1));
 		if (!grown) {

@@ -43,6 +43,12 @@ int64_t clock_wall_ns(void)
 	return rig_wall_ns += 1000;
 }
 
+void rig_clock_begin(void)
+{
+	rig_ms = 1000;
+	rig_wall_ns = START_WALL_NS;
+}
+
 void rig_wait(uint64_t ms)
 {
 	rig_ms += ms;
@@ -356,7 +362,7 @@ void rig_settle(struct pool_rig *rig)
 /* --- the tree and what the pool knows of it --- */
 
 struct check {
-	struct rig_node *n;
+	struct pool *p;
 	uint64_t parent;
 	const struct store_handle *dir;
 	const char *path;
@@ -366,7 +372,7 @@ struct check {
 static int check_entry(void *arg, const char *name, uint64_t id, mode_t type)
 {
 	struct check *c = arg;
-	struct pool *p = c->n->p;
+	struct pool *p = c->p;
 	AUTO_REF struct object_ref o = {.cache = p->cache};
 	AUTO_FREE char *path = NULL;
 	struct store_handle handle;
@@ -376,17 +382,16 @@ static int check_entry(void *arg, const char *name, uint64_t id, mode_t type)
 		return 0;
 	assert_true(asprintf(&path, "%s/%s", c->path, name) > 0);
 	if (!id || object_get_raw(p->cache, id, &o.o) < 0)
-		fail_msg("node %u: %s is of no object that is known", c->n->number, path);
+		fail_msg("node %u: %s is of no object that is known", c->p->node, path);
 	if ((o.o->type & S_IFMT) != (type & S_IFMT) || o.o->dead || o.o->alias_of)
-		fail_msg("node %u: %s is of an object that should not be there", c->n->number,
-			 path);
+		fail_msg("node %u: %s is of an object that should not be there", c->p->node, path);
 	if (!object_link_at(p->cache, o.o, c->parent, name, strlen(name)))
-		fail_msg("node %u: %s is no name of its object", c->n->number, path);
+		fail_msg("node %u: %s is no name of its object", c->p->node, path);
 	assert_int_equal(p->store->ops->lookup(p->store, c->dir, name, NULL, &handle, &st), 0);
 	c->names++;
 	if (!S_ISDIR(type))
 		return 0;
-	struct check below = {.n = c->n, .parent = id, .dir = &handle, .path = path};
+	struct check below = {.p = c->p, .parent = id, .dir = &handle, .path = path};
 	int r = p->store->ops->entries(p->store, &handle, check_entry, &below);
 	c->names += below.names;
 	return r;
@@ -433,17 +438,21 @@ static size_t live_links(struct pool *p)
 	return links;
 }
 
-void rig_check(struct pool_rig *rig, uint16_t node)
+void rig_check_pool(struct pool *p)
 {
-	struct rig_node *n = &rig->nodes[node];
 	struct store_handle root;
 
-	assert_int_equal(commit_flush(n->p), 0);
-	assert_int_equal(n->store->ops->root(n->store, &root), 0);
-	struct check c = {.n = n, .parent = POOL_ROOT_ID, .dir = &root, .path = ""};
-	assert_int_equal(n->store->ops->entries(n->store, &root, check_entry, &c), 0);
-	size_t links = live_links(n->p);
+	assert_int_equal(commit_flush(p), 0);
+	assert_int_equal(p->store->ops->root(p->store, &root), 0);
+	struct check c = {.p = p, .parent = POOL_ROOT_ID, .dir = &root, .path = ""};
+	assert_int_equal(p->store->ops->entries(p->store, &root, check_entry, &c), 0);
+	size_t links = live_links(p);
 	if (c.names != links)
-		fail_msg("node %u: %zu names in the tree, %zu links", node, c.names, links);
-	assert_int_equal(store_mem_open_count(n->store), 0);
+		fail_msg("node %u: %zu names in the tree, %zu links", p->node, c.names, links);
+}
+
+void rig_check(struct pool_rig *rig, uint16_t node)
+{
+	rig_check_pool(rig->nodes[node].p);
+	assert_int_equal(store_mem_open_count(rig->nodes[node].store), 0);
 }

@@ -42,8 +42,9 @@ struct pool_rig {
 
 void pool_rig_init(struct pool_rig *rig, size_t count);
 void pool_rig_done(struct pool_rig *rig);
-/* Moves the clock. */
+/* Moves the clock; puts it back to its beginning, so that the same calls get the same stamps. */
 void rig_wait(uint64_t ms);
+void rig_clock_begin(void);
 
 /* A cable between two, or all. Cutting one loses what is under way. */
 void rig_link(struct pool_rig *rig, uint16_t a, uint16_t b);
@@ -70,6 +71,8 @@ void rig_forget_log(struct pool_rig *rig, uint16_t node);
 /* Objects, index and tree of a node say the same: each name in the tree is a link, each link is in
  * the tree, under the name that it is to be shown as. */
 void rig_check(struct pool_rig *rig, uint16_t node);
+/* The same for a pool of whoever. */
+void rig_check_pool(struct pool *p);
 /* store_dump() of a node; the caller frees it. */
 char *rig_dump(struct pool_rig *rig, uint16_t node);
 
