@@ -14,7 +14,17 @@ void handles_init(struct handles *handles, struct pool *pool)
 		abort();
 }
 
-int handle_new(struct handles *handles, uint64_t id, int fd, struct handle **ret)
+static size_t place_of(uint64_t id)
+{
+	return (id * UINT64_C(0x9E3779B97F4A7C15)) >> 54;
+}
+
+bool handles_map(const struct handles *handles, uint64_t id)
+{
+	return handles->maps[place_of(id)] != 0;
+}
+
+int handle_new(struct handles *handles, uint64_t id, int fd, bool maps, struct handle **ret)
 {
 	struct handle *handle = calloc(1, sizeof(*handle));
 
@@ -24,6 +34,8 @@ int handle_new(struct handles *handles, uint64_t id, int fd, struct handle **ret
 	}
 	handle->id = id;
 	handle->fd = fd;
+	handle->maps = maps;
+	handles->maps[place_of(id)] += maps;
 	AUTO_LOCK(guard, &handles->list_lock);
 	handle->next = handles->first;
 	if (handle->next)
@@ -35,6 +47,7 @@ int handle_new(struct handles *handles, uint64_t id, int fd, struct handle **ret
 
 static void handle_free(struct handles *handles, struct handle *handle)
 {
+	handles->maps[place_of(handle->id)] -= handle->maps;
 	pool_close(handles->pool, handle->id, handle->fd);
 	free(handle);
 }

@@ -32,13 +32,17 @@ static void test_closed_once(void **state)
 	for (int fd = 0; fd < FDS; fd++) {
 		uint64_t id = (uint64_t)fd + 100;
 
-		assert_int_equal(handle_new(&handles, id, fd, &all[fd]), 0);
+		assert_int_equal(handle_new(&handles, id, fd, fd % 2, &all[fd]), 0);
 		assert_int_equal(all[fd]->fd, fd);
 	}
+	for (uint64_t fd = 0; fd < FDS; fd++)
+		assert_int_equal(handles_map(&handles, fd + 100), fd % 2);
 	/* First, last and one in the middle of the list; the others are left. */
 	handle_close(&handles, all[0]);
 	handle_close(&handles, all[FDS - 1]);
 	handle_close(&handles, all[3]);
+	assert_false(handles_map(&handles, 103));
+	assert_true(handles_map(&handles, 101));
 	assert_int_equal(pool.closed[0], 1);
 	assert_int_equal(pool.closed[1], 0);
 	handles_done(&handles);

@@ -25,8 +25,15 @@ static void descriptors_raise(void)
 
 static bool notice_inode(void *arg, uint64_t id, bool attr_only)
 {
+	struct mount *mount = arg;
+	uint64_t since = pool_pages_now(mount->pool);
+	int code = kernel_notice_inode(mount->fd, id, attr_only);
+
+	/* What a program had stored to the pages was written meanwhile. */
+	if (!attr_only)
+		pool_pages_dropped(mount->pool, id, since);
 	/* Other failures than this one mean that the mount has gone. */
-	return kernel_notice_inode(((struct mount *)arg)->fd, id, attr_only) != -ENOENT;
+	return code != -ENOENT;
 }
 
 static void notice_entry(void *arg, uint64_t parent, const char *name)
@@ -52,6 +59,11 @@ static void notice_names(void *arg)
 static void watch_inode(void *arg, uint64_t id, bool attr_only)
 {
 	changes_inode(((struct mount *)arg)->changes, id, attr_only);
+}
+
+static bool watch_mapped(void *arg, uint64_t id)
+{
+	return handles_map(&((struct mount *)arg)->handles, id);
 }
 
 static void watch_entry(void *arg, uint64_t parent, const char *name)
@@ -113,6 +125,7 @@ static int serving_start(struct mount *mount, char *error, size_t size)
 	const struct pool_watch watch = {
 		.arg = mount,
 		.inode = watch_inode,
+		.mapped = watch_mapped,
 		.entry = watch_entry,
 	};
 

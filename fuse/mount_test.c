@@ -173,6 +173,19 @@ int pool_create_nameless(struct pool *pool, const struct pool_caller *caller, ui
 	return -EOPNOTSUPP;
 }
 
+uint64_t pool_pages_now(struct pool *pool)
+{
+	(void)pool;
+	return 0;
+}
+
+void pool_pages_dropped(struct pool *pool, uint64_t id, uint64_t since)
+{
+	(void)pool;
+	(void)id;
+	(void)since;
+}
+
 ssize_t pool_write(struct pool *pool, uint64_t id, int fd, const void *data, size_t size,
 		   off_t offset, unsigned int flags)
 {

@@ -89,7 +89,7 @@ unsigned int priv_lost(fuse_req_t req, const struct stat *st)
 {
 	unsigned int lost = 0;
 
-	if (!S_ISREG(st->st_mode))
+	if (S_ISDIR(st->st_mode))
 		return 0;
 	if ((st->st_mode & S_ISUID) || (st->st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		lost = POOL_ATTR_KILL_SUID;

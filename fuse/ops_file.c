@@ -25,6 +25,11 @@ static int flags_for_pool(int flags)
 	return flags & (O_ACCMODE | O_TRUNC | O_EXCL);
 }
 
+static bool may_map(const struct fuse_file_info *fi)
+{
+	return (fi->flags & O_ACCMODE) == O_RDWR;
+}
+
 /* Pages that the kernel has are right until a peer's change takes them away. */
 static void file_info_fill(struct fuse_file_info *fi, struct handle *handle)
 {
@@ -47,7 +52,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 			 : pool_create_nameless(mount->pool, &caller, parent, mode, &st, &fd);
 
 	if (code == 0)
-		code = handle_new(&mount->handles, st.st_ino, fd, &handle);
+		code = handle_new(&mount->handles, st.st_ino, fd, may_map(fi), &handle);
 	if (code) {
 		answer_code(req, code);
 		return;
@@ -72,7 +77,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	int code = pool_open(mount->pool, id, flags_for_pool(fi->flags), &fd);
 
 	if (code == 0)
-		code = handle_new(&mount->handles, id, fd, &handle);
+		code = handle_new(&mount->handles, id, fd, may_map(fi), &handle);
 	if (code == 0 && (fi->flags & KERNEL_KILL_PRIV)) {
 		code = priv_kill(req, id, fd);
 		if (code)

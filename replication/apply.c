@@ -16,12 +16,15 @@
 #include "replication/losers.h"
 #include "replication/nameless.h"
 #include "replication/place.h"
+#include "replication/shadow.h"
 #include "replication/room.h"
 
 #define REMEMBER_MAX (256u << 10)
 
 void watch_inode(struct pool *p, uint64_t id, bool attr_only)
 {
+	if (!attr_only)
+		shadow_done(p, id);
 	if (p->watch.inode)
 		p->watch.inode(p->watch.arg, id, attr_only);
 }

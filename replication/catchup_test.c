@@ -8,10 +8,10 @@
  *        replication/object.c replication/object_cache.c replication/place.c replication/pool.c
  *        replication/pool_data.c replication/pool_file.c replication/pool_name.c
  * replication/receive.c replication/room.c replication/record.c replication/segment.c
- * replication/send.c replication/session.c replication/stamp.c replication/store_dir.c
- * replication/store_dir_attr.c replication/store_dir_make.c replication/store_dir_names.c
- *        replication/store_dir_object.c replication/store_fds.c replication/worker.c
- *        core/crypto.c core/db.c core/err.c core/io.c core/log.c
+ * replication/send.c replication/session.c replication/shadow.c replication/stamp.c
+ * replication/store_dir.c replication/store_dir_attr.c replication/store_dir_make.c
+ * replication/store_dir_names.c replication/store_dir_object.c replication/store_fds.c
+ * replication/worker.c core/crypto.c core/db.c core/err.c core/io.c core/log.c
  * SPDX-License-Identifier: Apache-2.0
  * Two nodes that were apart meet again, by log and by state: both give the same tree, the same
  * proof of it, and lose nothing that was written. */

@@ -12,6 +12,7 @@
 #include "replication/equal.h"
 #include "replication/fetch.h"
 #include "replication/place.h"
+#include "replication/shadow.h"
 
 #define COPY_CHUNK (1u << 20)
 
@@ -31,6 +32,18 @@ int caps_restore(struct pool *p, const struct store_handle *handle, const struct
 							 (size_t)caps->size, 0);
 }
 
+/* Before a peer's change: what the kernel may hold of it. */
+static void keep_pages(struct pool *p, const struct object *o, const struct store_handle *handle,
+		       const struct record *rec)
+{
+	if (rec->kind == REC_WRITE)
+		shadow_keep(p, o, handle, (off_t)rec->offset, (off_t)rec->data_size);
+	else if (rec->kind == REC_TRUNCATE)
+		shadow_keep(p, o, handle, (off_t)rec->offset, -1);
+	else if (rec->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		shadow_keep(p, o, handle, (off_t)rec->offset, (off_t)rec->length);
+}
+
 /* The physical step of a content record, and the time it leaves. */
 static int write_bytes(struct pool *p, const struct store_handle *handle, struct object *times_of,
 		       const struct record *rec, struct apply *ctx)
@@ -45,6 +58,8 @@ static int write_bytes(struct pool *p, const struct store_handle *handle, struct
 	if (r < 0)
 		return r;
 	caps_keep(p, times_of, handle, &caps);
+	if (!ctx->local)
+		keep_pages(p, times_of, handle, rec);
 	if (rec->kind == REC_WRITE)
 		r = ops->write(p->store, handle, fd, rec->data, rec->data_size, (off_t)rec->offset);
 	else if (rec->kind == REC_TRUNCATE)
@@ -403,6 +418,7 @@ static int install_shown(struct pool *p, struct object *o, stamp_t leaf,
 	caps_keep(p, o, &o->handle, &caps);
 	if (r == 0)
 		r = ops->stat(p->store, staged, -1, &st);
+	shadow_keep(p, o, &o->handle, 0, -1);
 	if (r == 0)
 		r = ops->truncate(p->store, &o->handle, -1, 0);
 	if (r == 0)

@@ -42,7 +42,6 @@ struct worker;
 struct pending;
 struct catchup_in;
 struct fetches;
-struct serving;
 
 struct pair_list {
 	struct {
@@ -102,6 +101,7 @@ struct pool {
 	struct serving *serving; /* contents that peers fetch from here; worker thread */
 	struct fetches *fetches; /* contents that are missing; has a lock of its own */
 	int64_t room_left;       /* bytes until the disk is looked at again; atomic, see room.h */
+	struct shadows *shadows; /* see shadow.h */
 	uint16_t stuck_slot;     /* whose batch cannot be applied; worker thread */
 	char problem[256];       /* why the pool stopped taking changes; empty: it works */
 };
@@ -135,7 +135,7 @@ MUST_CHECK int pool_open_at(const struct pool_config *config, struct pool **ret,
 			    size_t size);
 void pool_free(struct pool *p);
 
-/* --- apply.c: journal, then apply: the one path of local changes. Barrier and locks held. --- */
+/* apply.c: journal, then apply: the one path of local changes. Barrier and locks held. */
 struct apply;
 MUST_CHECK int pool_submit(struct pool *p, struct record *rec, struct apply *ctx);
 

@@ -11,6 +11,7 @@
 #include "replication/losers.h"
 #include "replication/place.h"
 #include "replication/room.h"
+#include "replication/shadow.h"
 
 /* True if every content that counts in the object is covered by the vector. */
 static bool contents_covered(const struct object *o, const struct vector *v)
@@ -226,6 +227,7 @@ static int write_inline(struct pool *p, struct object *mine, const struct item *
 	    content_wanted(mine) != stamp)
 		return 0;
 	int r = room_take(p, item->data_size);
+	shadow_keep(p, mine, &mine->handle, 0, -1);
 	if (r == 0)
 		r = ops->truncate(p->store, &mine->handle, -1, 0);
 	if (r == 0 && item->data_size)

@@ -14,6 +14,7 @@
 #include "replication/fetch.h"
 #include "replication/pool_file.h"
 #include "replication/session.h"
+#include "replication/shadow.h"
 
 #define PRIVATE_ID 2 /* of the reserved directory; no stamp is so small */
 
@@ -78,6 +79,8 @@ static int open_parts(struct pool *p, const struct pool_config *config, char *er
 	if (r == 0)
 		r = object_cache_new(p->ix, &p->cache);
 	if (r == 0)
+		r = shadows_new(&p->shadows);
+	if (r == 0)
 		r = fetch_new(p);
 	return r;
 }
@@ -132,6 +135,7 @@ void pool_free(struct pool *p)
 	receive_free(p);
 	catchup_in_free(p);
 	object_cache_free(p->cache);
+	shadows_free(p->shadows);
 	fetch_serve_free(p);
 	fetch_free(p);
 	index_close(p->ix);

@@ -126,9 +126,16 @@ struct pool_watch {
 	void *arg;
 	/* Content and attributes of the object; attributes only if `attr_only`. */
 	void (*inode)(void *arg, uint64_t id, bool attr_only);
+	/* The kernel may have pages of the object that a program stores to; NULL: never. */
+	bool (*mapped)(void *arg, uint64_t id);
 	/* The name in the directory stands for something else, or nothing. */
 	void (*entry)(void *arg, uint64_t parent, const char *name);
 };
+
+/* The kernel has dropped, or handed over, all pages of the object that it held when it was told to,
+ * which was after pool_pages_now() gave `since`. */
+uint64_t pool_pages_now(struct pool *pool);
+void pool_pages_dropped(struct pool *pool, uint64_t id, uint64_t since);
 
 /* All NULL: nobody watches. When it returns, the former watch is not called any more. */
 void pool_set_watch(struct pool *pool, const struct pool_watch *watch);

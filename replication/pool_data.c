@@ -12,6 +12,7 @@
 #include "replication/nameless.h"
 #include "replication/place.h"
 #include "replication/room.h"
+#include "replication/shadow.h"
 #include "replication/pool_ops.h"
 
 static const char own_prefix[] = "trusted.multiall.";
@@ -220,6 +221,22 @@ static int write_once(struct pool *p, struct object *o, int fd, const void *data
 	return pool_submit(p, &rec, &ctx);
 }
 
+struct write_call {
+	struct pool *p;
+	struct object *o;
+	int fd;
+};
+
+static int write_run(void *arg, const uint8_t *data, size_t size, off_t offset)
+{
+	const struct write_call *c = arg;
+	int r = write_once(c->p, c->o, c->fd, data, size, offset);
+
+	if (r == 0)
+		shadow_patch(c->p, c->o->id, data, size, offset);
+	return r;
+}
+
 ssize_t pool_write(struct pool *p, uint64_t id, int fd, const void *data, size_t size, off_t offset,
 		   unsigned int flags)
 {
@@ -244,12 +261,16 @@ ssize_t pool_write(struct pool *p, uint64_t id, int fd, const void *data, size_t
 	}
 	if (r < 0)
 		return r;
-	r = write_once(p, o.o, fd, data, size, offset);
-	if (r == 0)
-		return (ssize_t)size;
+	struct write_call call = {.p = p, .o = o.o, .fd = fd};
+	if (flags & POOL_WRITE_MAPPED)
+		r = shadow_write(p, o.o, data, size, offset, write_run, &call);
+	else
+		r = write_run(&call, data, size, offset);
+	if (r == 0 || (flags & POOL_WRITE_MAPPED))
+		return r < 0 ? r : (ssize_t)size;
 	/* The disk is full, or the file as large as it can be: what went in counts. */
 	size = written_part(p, o.o, data, size, offset);
-	return size && write_once(p, o.o, fd, data, size, offset) == 0 ? (ssize_t)size : r;
+	return size && write_run(&call, data, size, offset) == 0 ? (ssize_t)size : r;
 }
 
 int pool_fallocate(struct pool *p, uint64_t id, int fd, int mode, off_t offset, off_t length)

@@ -8,10 +8,10 @@
  *        replication/object.c replication/object_cache.c replication/place.c replication/pool.c
  *        replication/pool_data.c replication/pool_file.c replication/pool_name.c
  * replication/receive.c replication/room.c replication/record.c replication/segment.c
- * replication/send.c replication/session.c replication/stamp.c replication/store_dir.c
- * replication/store_dir_attr.c replication/store_dir_make.c replication/store_dir_names.c
- *        replication/store_dir_object.c replication/store_fds.c replication/worker.c
- *        core/crypto.c core/db.c core/err.c core/io.c core/log.c
+ * replication/send.c replication/session.c replication/shadow.c replication/stamp.c
+ * replication/store_dir.c replication/store_dir_attr.c replication/store_dir_make.c
+ * replication/store_dir_names.c replication/store_dir_object.c replication/store_fds.c
+ * replication/worker.c core/crypto.c core/db.c core/err.c core/io.c core/log.c
  * SPDX-License-Identifier: Apache-2.0
  * Three and four nodes: what is handed on and when, gaps, queues that are full, nodes that end in
  * the middle of a catch-up, and states that were themselves got as states. */

@@ -12,8 +12,8 @@
  * replication/object.c replication/object_cache.c replication/place.c replication/pool.c
  *        replication/pool_data.c replication/pool_file.c replication/pool_name.c
  *        replication/receive.c replication/record.c replication/segment.c
- *        replication/send.c replication/session.c replication/stamp.c replication/store_dir.c
- *        replication/store_dir_attr.c replication/store_dir_make.c
+ *        replication/send.c replication/session.c replication/shadow.c replication/stamp.c
+ * replication/store_dir.c replication/store_dir_attr.c replication/store_dir_make.c
  *        replication/store_dir_names.c replication/store_dir_object.c replication/store_fds.c
  * SPDX-License-Identifier: Apache-2.0
  * Runs plans: SEED=n one, with all its steps; SEEDS=from-to a range; SCRIPT=file a plan that was

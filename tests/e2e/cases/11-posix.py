@@ -32,6 +32,24 @@ def mappings(a, b, case):
     e2e.until(lambda: e2e.get(b + "/map")[50000:50006] == b"mapped", "a store through a mapping arrives")
 
 
+def same_page(a, b):
+    """A page that a program here has stored to while another node wrote to other bytes of it: all survive."""
+    e2e.put(a + "/page", bytes(8192))
+    e2e.until(lambda: os.path.exists(b + "/page") and e2e.get(b + "/page") == bytes(8192), "the pages arrive")
+    there = os.open(b + "/page", os.O_WRONLY)
+    with open(a + "/page", "r+b") as f, mmap.mmap(f.fileno(), 0) as m:
+        for i in range(1, 40):
+            at = i * 97
+            m[at] = i
+            os.pwrite(there, b"B%03d" % i, at + 40)
+            e2e.until(lambda: m[at + 40:at + 44] == b"B%03d" % i, "the mapping sees what the other node wrote")
+            e2e.check(m[at] == i, "a store to the page of another node's write %d is lost", i)
+            e2e.until(lambda: e2e.get(b + "/page") == m[:], "both nodes have both, round %d" % i)
+        e2e.check(all(m[i * 97] == i and m[i * 97 + 40:i * 97 + 44] == b"B%03d" % i for i in range(1, 40)), "bytes are lost")
+    os.close(there)
+    e2e.check(not any("conflict" in name for name in os.listdir(a)), "a conflict: %s", os.listdir(a))
+
+
 def appends(a):
     """Many processes append to one file: no line is lost or torn."""
     code = "import os,sys\nfd=os.open(sys.argv[1],os.O_WRONLY|os.O_APPEND|os.O_CREAT)\n" \
@@ -168,6 +186,7 @@ def reserved(a):
 def test(case):
     a, b = case.dirs
     mappings(a, b, case)
+    same_page(a, b)
     appends(a)
     nameless(a, b)
     locks(a)

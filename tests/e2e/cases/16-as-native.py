@@ -484,6 +484,15 @@ def privileges(t):
                     for name in ("priv", "priv2"):
                         if os.path.exists(name):
                             os.unlink(name)
+    for make in (os.mkfifo, os.mkdir, lambda name: os.mknod(name, stat.S_IFCHR, os.makedev(1, 3))):
+        for mode in (0o6777, 0o2767):
+            for who, owner, group in (("root", 1, 1), ("added", NOBODY, GROUP), ("added", -1, GROUP)):
+                make("special")
+                os.chown("special", NOBODY, GROUP + 1)
+                os.chmod("special", mode)
+                t.say("%s gives it to %d:%d" % (who, owner, group), as_user(who, lambda: os.chown("special", owner, group)))
+                t.say("now", state("special"))
+                (os.rmdir if os.path.isdir("special") else os.unlink)("special")
     os.chdir("..")
 
 
