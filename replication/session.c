@@ -241,6 +241,11 @@ void session_hold(struct pool *p, struct session *s, int code, const char *what)
 	s->state = SESSION_HELD;
 }
 
+bool session_by_state(bool reaches, bool lacks, uint64_t missed, uint64_t log_max)
+{
+	return lacks && (!reaches || missed > log_max);
+}
+
 void session_serve(struct pool *p, struct session *s)
 {
 	struct vector mine, floor;
@@ -268,19 +273,16 @@ void session_serve(struct pool *p, struct session *s)
 	bool known = s->have.count && !s->fell_back;
 	uint64_t missed = known ? s->backlog_bytes : journal_tail(p->journal) - s->cursor;
 	s->fell_back = false;
-	if (reaches && missed <= p->log_max) {
-		s->state = SESSION_LOG;
-		send_pump(p, s);
+	bool lacks = !vector_contains(&s->sent, &mine);
+	if (session_by_state(reaches, lacks, missed, p->log_max)) {
+		s->state = SESSION_INDEX;
+		catchup_pump(p, s);
 		return;
 	}
-	if (vector_contains(&s->sent, &mine)) {
+	if (!lacks && !(reaches && missed <= p->log_max))
 		s->cursor = journal_open_from(p->journal);
-		s->state = SESSION_LOG;
-		send_pump(p, s);
-		return;
-	}
-	s->state = SESSION_INDEX;
-	catchup_pump(p, s);
+	s->state = SESSION_LOG;
+	send_pump(p, s);
 }
 
 /* The peer has more of our own stream than we: our disk lost what it had sent, or was restored.

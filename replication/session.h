@@ -103,6 +103,9 @@ struct session *session_find(struct pool *p, uint16_t node);
 MUST_CHECK int session_send(struct pool *p, struct session *s, enum net_class class, uint16_t type,
 			    const struct net_part *parts, size_t count);
 void session_hold(struct pool *p, struct session *s, int code, const char *what);
+/* Pure: does a peer that lacks something, and missed so many bytes, get the state? The log serves
+ * who lacks nothing, and whom it reaches back to and is not too long for. */
+bool session_by_state(bool reaches, bool lacks, uint64_t missed, uint64_t log_max);
 /* Decides how to serve the peer from what it has. */
 void session_serve(struct pool *p, struct session *s);
 /* Tells the peer what we have; it begins anew to serve us from there. `ask`: it is to repeat its

@@ -1,0 +1,300 @@
+/* links: tests/lib/pool_rig.c tests/lib/pool_rig_calls.c tests/sim/store_mem.c
+ *        tests/sim/store_mem_attr.c tests/sim/store_mem_data.c tests/sim/store_mem_names.c
+ *        tests/sim/store_mem_undo.c tests/sim/store_dump.c replication/adopt.c replication/apply.c
+ *        replication/apply_rename.c replication/batch.c replication/branch.c replication/catchup.c
+ *        replication/commit.c replication/content.c replication/delta.c replication/equal.c
+ *        replication/fetch.c replication/fetch_serve.c replication/index.c replication/item.c
+ *        replication/journal.c replication/locks.c replication/losers.c replication/merge.c
+ *        replication/object.c replication/object_cache.c replication/place.c replication/pool.c
+ *        replication/pool_data.c replication/pool_file.c replication/pool_name.c
+ * replication/receive.c replication/room.c replication/record.c replication/segment.c
+ * replication/send.c replication/session.c replication/stamp.c replication/store_dir.c
+ * replication/store_dir_attr.c replication/store_dir_make.c replication/store_dir_names.c
+ *        replication/store_dir_object.c replication/store_fds.c replication/worker.c
+ *        core/crypto.c core/db.c core/err.c core/io.c core/log.c
+ * SPDX-License-Identifier: Apache-2.0
+ * The rules by which all nodes reach the same verdict, one row each; no tree, no journal, no peer.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "replication/apply.h"
+#include "replication/content.h"
+#include "replication/equal.h"
+#include "replication/losers.h"
+#include "replication/place.h"
+#include "replication/session.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* Stamps of the nodes 1, 2, 3. */
+#define A(seq) stamp_make(64, seq)
+#define B(seq) stamp_make(128, seq)
+#define C(seq) stamp_make(192, seq)
+
+/* Write against unlink: the file stays; rename against unlink: it stays. All saw place A(5) and
+ * content A(6). */
+static void test_unlink_holds(void **state)
+{
+	static const struct {
+		const char *rule;
+		mode_t type;
+		bool dead, obsolete;
+		stamp_t place, content, leaves[2];
+		bool holds;
+	} rows[] = {
+		{"what its author saw goes", S_IFREG, 0, 0, A(5), A(6), {0}, true},
+		{"written by somebody else", S_IFREG, 0, 0, A(5), B(7), {0}, false},
+		{"written earlier, unseen", S_IFREG, 0, 0, A(5), B(3), {0}, false},
+		{"moved since", S_IFREG, 0, 0, B(7), A(6), {0}, false},
+		{"moved before, in its eyes too", S_IFREG, 0, 0, B(4), A(6), {0}, true},
+		{"removed already", S_IFREG, 1, 0, A(5), A(6), {0}, false},
+		{"a content beside it, unseen", S_IFREG, 0, 0, A(5), A(6), {B(7)}, false},
+		{"only what it saw is on its way", S_IFREG, 0, 1, A(5), A(2), {A(6)}, true},
+		{"another is on its way", S_IFREG, 0, 1, A(5), A(2), {A(6), B(7)}, false},
+		{"a symlink has no content", S_IFLNK, 0, 0, A(5), 0, {0}, true},
+		{"a symlink that moved", S_IFLNK, 0, 0, B(6), 0, {0}, false},
+		{"a directory", S_IFDIR, 0, 0, A(5), 0, {0}, true},
+		{"a directory that moved", S_IFDIR, 0, 0, B(6), 0, {0}, false},
+	};
+	struct record_link seen = {.seen_place = A(5), .seen_content = A(6)};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct leaf leaves[2] = {{.stamp = rows[i].leaves[0]},
+					 {.stamp = rows[i].leaves[1]}};
+		struct dentry l = {.stamp = rows[i].place, .dead = rows[i].dead};
+		struct object o = {.type = rows[i].type,
+				   .obsolete = rows[i].obsolete,
+				   .content = rows[i].content,
+				   .leaves = leaves,
+				   .leaf_count = (size_t) !!leaves[0].stamp + !!leaves[1].stamp};
+
+		if (unlink_holds(&o, &l, &seen) != rows[i].holds)
+			fail_msg("%s", rows[i].rule);
+	}
+}
+
+/* Two that want one name. */
+static void test_place_wins(void **state)
+{
+	static const struct {
+		const char *rule;
+		mode_t a, b;
+		stamp_t al, bl;
+		bool wins;
+	} rows[] = {
+		{"the later move", S_IFREG, S_IFREG, A(9), B(5), true},
+		{"not the earlier", S_IFREG, S_IFREG, A(5), B(9), false},
+		{"the higher slot breaks a tie", S_IFREG, S_IFREG, B(5), A(5), true},
+		{"and not the lower", S_IFREG, S_IFREG, A(5), B(5), false},
+		{"a directory keeps its path", S_IFDIR, S_IFREG, A(1), B(9), true},
+		{"against all that are none", S_IFLNK, S_IFDIR, B(9), A(1), false},
+		{"a FIFO is like a file", S_IFIFO, S_IFREG, A(9), B(5), true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct object a = {.type = rows[i].a}, b = {.type = rows[i].b};
+		struct dentry al = {.stamp = rows[i].al}, bl = {.stamp = rows[i].bl};
+
+		if (place_wins(&a, &al, &b, &bl) != rows[i].wins)
+			fail_msg("%s", rows[i].rule);
+		/* One of the two always, and not both. */
+		assert_true(place_wins(&b, &bl, &a, &al) != rows[i].wins);
+	}
+}
+
+/* Which content is to be shown, and which is fetched next. */
+static void test_content_wanted(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool obsolete;
+		stamp_t content;
+		struct leaf leaves[3];
+		size_t count;
+		stamp_t wanted;
+	} rows[] = {
+		{"all is here", false, A(5), {{0}}, 0, 0},
+		{"a loser is here", false, A(5), {{B(3), true}}, 1, 0},
+		{"a loser is missing", false, A(5), {{B(3), false}}, 1, B(3)},
+		{"the winner is missing", false, A(5), {{B(7), false}}, 1, B(7)},
+		{"the winner first", false, A(5), {{A(2), false}, {B(7), false}}, 2, B(7)},
+		{"the winner lies in a branch", false, A(5), {{B(7), true}}, 1, B(7)},
+		{"what is here does not count", true, A(9), {{B(7), false}}, 1, B(7)},
+		{"the latest that does", true, A(9), {{A(3), true}, {B(7), false}}, 2, B(7)},
+		{"nothing counts", true, A(9), {{0}}, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct leaf leaves[3] = {rows[i].leaves[0], rows[i].leaves[1], rows[i].leaves[2]};
+		struct object o = {.type = S_IFREG,
+				   .obsolete = rows[i].obsolete,
+				   .content = rows[i].content,
+				   .leaves = leaves,
+				   .leaf_count = rows[i].count};
+
+		if (content_wanted(&o) != rows[i].wanted)
+			fail_msg("%s", rows[i].rule);
+	}
+}
+
+/* Who hands on what: node 1 to node 2, which lives under its second slot. */
+static void test_send_eligible(void **state)
+{
+	static const struct {
+		const char *rule;
+		uint16_t slot;
+		bool relays, hears_3, eligible;
+	} rows[] = {
+		{"our own, at once", 1 * 64, false, false, true},
+		{"our own of an earlier life", 1 * 64 + 1, false, true, true},
+		{"of others not at once", 3 * 64, false, false, false},
+		{"of others that it does not hear", 3 * 64, true, false, true},
+		{"not of those that it hears", 3 * 64, true, true, false},
+		{"not what it wrote itself", 2 * 64 + 1, true, false, false},
+		{"but what it lost of its earlier life", 2 * 64, true, false, true},
+		{"not at once, either", 2 * 64, false, false, false},
+	};
+	static struct session s = {.node = 2, .their_slot = 2 * 64 + 1};
+	struct pool *p = calloc(1, sizeof(*p));
+
+	(void)state;
+	assert_non_null(p);
+	p->node = 1;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		s.relays = rows[i].relays;
+		s.connected[0] = rows[i].hears_3 ? 1u << 3 : 0;
+		if (send_eligible(p, &s, rows[i].slot) != rows[i].eligible)
+			fail_msg("%s", rows[i].rule);
+	}
+	free(p);
+}
+
+static void test_by_state(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool reaches, lacks;
+		uint64_t missed;
+		bool by_state;
+	} rows[] = {
+		{"nothing is missing", true, false, 0, false},
+		{"nothing is missing, and the log is long gone", false, false, 0, false},
+		{"nothing is missing, though it seemed much", true, false, 101, false},
+		{"a little, and the log has it", true, true, 10, false},
+		{"as much as may be", true, true, 100, false},
+		{"more: many changes of one object go as one", true, true, 101, true},
+		{"the log does not reach back", false, true, 10, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (session_by_state(rows[i].reaches, rows[i].lacks, rows[i].missed, 100) !=
+		    rows[i].by_state)
+			fail_msg("%s", rows[i].rule);
+	}
+}
+
+static struct pool *lists_new(void)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	p->node = 1;
+	(void)pthread_mutex_init(&p->losers_lock, NULL);
+	return p;
+}
+
+static void lists_free(struct pool *p)
+{
+	free(p->losers.pairs);
+	free(p->doubts.pairs);
+	free(p->merges.pairs);
+	(void)pthread_mutex_destroy(&p->losers_lock);
+	free(p);
+}
+
+static void test_losers(void **state)
+{
+	struct pool *p = lists_new();
+	struct pool *q = lists_new();
+	uint8_t *bytes;
+	size_t size;
+	uint64_t a, b;
+
+	(void)state;
+	assert_int_equal(losers_add(p, 10, A(1)), 0);
+	assert_int_equal(losers_add(p, 10, A(1)), 0); /* once */
+	assert_int_equal(losers_add(p, 10, B(2)), 0);
+	assert_int_equal(losers_add(p, 11, C(3)), 0);
+	assert_int_equal(p->losers.count, 3);
+	/* Only who wrote the losing side looks whether it is one. */
+	assert_true(losers_doubt_at(p, 0, &a, &b) && a == 10 && b == A(1));
+	assert_false(losers_doubt_at(p, 1, &a, &b));
+	losers_doubt_done(p, 10, A(1));
+	assert_false(losers_doubt_at(p, 0, &a, &b));
+	/* Stored and given back, with what is to be looked at. */
+	assert_int_equal(losers_save(p, &bytes, &size), 0);
+	assert_int_equal(size, 48);
+	assert_int_equal(losers_load(q, bytes, size), 0);
+	free(bytes);
+	assert_int_equal(q->losers.count, 3);
+	assert_true(losers_doubt_at(q, 0, &a, &b) && b == A(1));
+	losers_remove(p, 10, A(1));
+	losers_remove(p, 10, A(1));
+	for (size_t i = 0; losers_at(p, i, &a, &b); i++)
+		assert_true((a == 10 && b == B(2)) || (a == 11 && b == C(3)));
+	assert_int_equal(p->losers.count, 2);
+	lists_free(p);
+	lists_free(q);
+}
+
+static void test_merges(void **state)
+{
+	struct pool *p = lists_new();
+	uint64_t goes, stays;
+
+	(void)state;
+	assert_int_equal(losers_note_merge(p, 5, 4), 0);
+	assert_int_equal(losers_note_merge(p, 7, 6), 0);
+	assert_int_equal(losers_note_merge(p, 9, 8), 0);
+	losers_merge_told(p, 7, 6); /* that one alone */
+	losers_merge_told(p, 1, 2);
+	assert_true(losers_take_merge(p, &goes, &stays) && goes == 9 && stays == 8);
+	assert_true(losers_take_merge(p, &goes, &stays) && goes == 5 && stays == 4);
+	assert_false(losers_take_merge(p, &goes, &stays));
+	lists_free(p);
+}
+
+static void test_losers_bound(void **state)
+{
+	struct pool *p = lists_new();
+
+	(void)state;
+	p->losers.pairs = calloc(LOSERS_MAX, sizeof(p->losers.pairs[0]));
+	assert_non_null(p->losers.pairs);
+	p->losers.count = LOSERS_MAX;
+	assert_int_equal(losers_add(p, 1, A(1)), MA_ELIMIT);
+	assert_int_equal(p->losers.count, LOSERS_MAX);
+	p->losers.count--;
+	assert_int_equal(losers_add(p, 1, A(1)), 0);
+	lists_free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unlink_holds),   cmocka_unit_test(test_place_wins),
+		cmocka_unit_test(test_content_wanted), cmocka_unit_test(test_send_eligible),
+		cmocka_unit_test(test_by_state),       cmocka_unit_test(test_losers),
+		cmocka_unit_test(test_merges),         cmocka_unit_test(test_losers_bound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
