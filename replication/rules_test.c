@@ -31,9 +31,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 /* Stamps of the nodes 1, 2, 3. */
-#define A(seq) stamp_make(64, seq)
-#define B(seq) stamp_make(128, seq)
-#define C(seq) stamp_make(192, seq)
+#define A(seq) (UINT64_C(64) << STAMP_SEQ_BITS | (seq))
+#define B(seq) (UINT64_C(128) << STAMP_SEQ_BITS | (seq))
+#define C(seq) (UINT64_C(192) << STAMP_SEQ_BITS | (seq))
 
 /* Write against unlink: the file stays; rename against unlink: it stays. All saw place A(5) and
  * content A(6). */
