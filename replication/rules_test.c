@@ -1,17 +1,5 @@
-/* links: tests/lib/pool_rig.c tests/lib/pool_rig_calls.c tests/sim/store_mem.c
- *        tests/sim/store_mem_attr.c tests/sim/store_mem_data.c tests/sim/store_mem_names.c
- *        tests/sim/store_mem_undo.c tests/sim/store_dump.c replication/adopt.c replication/apply.c
- *        replication/apply_rename.c replication/batch.c replication/branch.c replication/catchup.c
- *        replication/commit.c replication/content.c replication/delta.c replication/equal.c
- *        replication/fetch.c replication/fetch_serve.c replication/index.c replication/item.c
- *        replication/journal.c replication/locks.c replication/losers.c replication/merge.c
- *        replication/object.c replication/object_cache.c replication/place.c replication/pool.c
- *        replication/pool_data.c replication/pool_file.c replication/pool_name.c
- * replication/receive.c replication/room.c replication/record.c replication/segment.c
- * replication/send.c replication/session.c replication/stamp.c replication/store_dir.c
- * replication/store_dir_attr.c replication/store_dir_make.c replication/store_dir_names.c
- *        replication/store_dir_object.c replication/store_fds.c replication/worker.c
- *        core/crypto.c core/db.c core/err.c core/io.c core/log.c
+/* links: tests/lib/pool_rig.c tests/lib/pool_rig_calls.c tests/sim/store_*.c replication/[a-z]*.c
+ *        !replication/pools.c core/[a-z]*.c !core/clock.c
  * SPDX-License-Identifier: Apache-2.0
  * The rules by which all nodes reach the same verdict, one row each; no tree, no journal, no peer.
  */
