@@ -129,7 +129,12 @@ static int notice(int fd, int code, struct iovec *parts, int count)
 
 int kernel_notice_inode(int fd, uint64_t id, bool attr_only)
 {
-	struct fuse_notify_inval_inode_out out = {.ino = id, .off = attr_only ? -1 : 0};
+	return kernel_notice_pages(fd, id, attr_only ? -1 : 0);
+}
+
+int kernel_notice_pages(int fd, uint64_t id, int64_t offset)
+{
+	struct fuse_notify_inval_inode_out out = {.ino = id, .off = offset};
 	struct iovec parts[2] = {[1] = {.iov_base = &out, .iov_len = sizeof(out)}};
 
 	return notice(fd, FUSE_NOTIFY_INVAL_INODE, parts, 2);

@@ -41,6 +41,9 @@ bool kernel_has_epoch(const struct kernel *kernel);
 /* Notices to the kernel; -ENOENT if it knows no such thing. They can wait for requests under way:
  * never from a thread that serves requests, but for `attr_only`, which waits for nothing. */
 int kernel_notice_inode(int fd, uint64_t id, bool attr_only);
+/* Pages from `offset` on. What programs have stored to them is written before it returns, by
+ * requests that other threads have to serve. */
+int kernel_notice_pages(int fd, uint64_t id, int64_t offset);
 int kernel_notice_entry(int fd, uint64_t parent, const char *name);
 int kernel_notice_epoch(int fd);
 

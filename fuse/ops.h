@@ -38,6 +38,7 @@ struct mount {
 	struct changes *changes;
 	struct inval *inval;
 	struct handles handles;
+	atomic_uint flushing; /* threads that wait for the kernel to write pages */
 };
 
 extern const struct fuse_lowlevel_ops mount_ops;

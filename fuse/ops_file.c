@@ -10,6 +10,8 @@
 
 /* A call that copies may not hold the kernel's lock on the file for long; cp asks again. */
 #define COPY_MAX (16u * POOL_WRITE_MAX)
+/* Far fewer than threads that serve. */
+#define FLUSHING_MAX 4u
 
 _Static_assert(SERVER_REQUEST_MAX <= POOL_WRITE_MAX, "a request fits into one pool_write()");
 
@@ -173,12 +175,42 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t l
 	answer_code(req, code);
 }
 
-/* The kernel asks only for SEEK_DATA and SEEK_HOLE. */
+/* Has the kernel write what programs stored through mappings, from `offset` on. False: too many
+ * wait for that already, and threads have to be left for the writing. */
+static bool pages_flush(struct mount *mount, uint64_t id, off_t offset)
+{
+	bool may = mount->flushing++ < FLUSHING_MAX;
+
+	if (may)
+		(void)kernel_notice_pages(mount->fd, id, offset);
+	mount->flushing--;
+	return may;
+}
+
+/* As if there were no holes: the end of the file is one. */
+static off_t seek_data_only(int fd, off_t offset, int whence)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (offset < 0 || offset >= st.st_size) {
+		errno = ENXIO;
+		return -1;
+	}
+	return whence == SEEK_DATA ? offset : st.st_size;
+}
+
+/* The kernel asks only for SEEK_DATA and SEEK_HOLE, and it asks without having written the pages of
+ * mappings: what was stored to a hole would be taken for a hole, and lost by who copies. */
 void op_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, struct fuse_file_info *fi)
 {
-	off_t at = lseek(handle_of(fi)->fd, offset, whence);
+	struct mount *mount = mount_of(req);
+	int fd = handle_of(fi)->fd;
+	bool exact =
+		offset < 0 || !handles_map(&mount->handles, id) || pages_flush(mount, id, offset);
+	off_t at = exact ? lseek(fd, offset, whence) : seek_data_only(fd, offset, whence);
 
-	(void)id;
 	if (at < 0)
 		answer_code(req, -errno);
 	else

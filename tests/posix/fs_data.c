@@ -290,6 +290,28 @@ static void test_mmap(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+/* What was stored to a hole is no hole any more, written or not. */
+static void test_mmap_in_hole(void **state)
+{
+	int fd = open("f", O_RDWR | O_CREAT, 0644);
+	int other = open("f", O_RDONLY);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	char *a = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(a != MAP_FAILED);
+	assert_fails(lseek(fd, 0, SEEK_DATA), ENXIO);
+	a[500000] = 'x';
+	assert_int_equal(lseek(other, 0, SEEK_DATA), 500000 / 4096 * 4096);
+	assert_int_equal(lseek(fd, 0, SEEK_HOLE), 0);
+	a[700000] = 'y';
+	assert_int_equal(lseek(fd, 600000, SEEK_DATA), 700000 / 4096 * 4096);
+	assert_int_equal(a[500000], 'x');
+	assert_int_equal(munmap(a, 1 << 20), 0);
+	assert_int_equal(close(other), 0);
+	assert_int_equal(close(fd), 0);
+}
+
 static void test_mmap_moves_mtime(void **state)
 {
 	const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
@@ -460,6 +482,7 @@ int fs_data(void)
 		CASE(largest),
 		CASE(fallocate),
 		CASE(mmap),
+		CASE(mmap_in_hole),
 		CASE(mmap_moves_mtime),
 		CASE(unlinked_open),
 		CASE(replaced_open),

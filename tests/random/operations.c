@@ -181,12 +181,6 @@ static void op_seek(struct model *m)
 
 	if (!o || !o->content->size)
 		return;
-	/* FUSE does not write the pages of a mapping before it asks for data and holes. */
-	for (size_t i = 0; i < MAPS; i++) {
-		if (m->maps[i].at && m->maps[i].content == o->content &&
-		    msync(m->maps[i].at, CONTENT_MAX, MS_SYNC) != 0)
-			wrong(m, "msync");
-	}
 	size_t at = rnd_below(m, o->content->size);
 	note(m, "seek data from %zu of %zu", at, o->content->size);
 	off_t data = lseek(o->fd, (off_t)at, SEEK_DATA);
