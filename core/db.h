@@ -19,6 +19,9 @@ struct db_stmt;
 MUST_CHECK int db_open(const char *path, const char *schema, struct db **ret, char *error,
 		       size_t size);
 void db_close(struct db *db);
+/* Copies the database at `from` as it is at this moment, into a file that is made anew. Not synced.
+ * Other connections go on meanwhile. */
+MUST_CHECK int db_copy(const char *from, const char *to);
 MUST_CHECK int db_run(struct db *db, const char *sql);
 MUST_CHECK int db_prepare(struct db *db, const char *sql, struct db_stmt **ret);
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "replication/ahead.h"
 #include "replication/apply.h"
 #include "replication/content.h"
 #include "replication/losers.h"
@@ -209,7 +210,7 @@ static int move_name(struct pool *p, const struct record *rec, struct rename *m,
 		int r = p->store->ops->rename(p->store, &m->from.o->handle, m->from_shown,
 					      &m->to.o->handle, m->name, 0);
 		if (r == -ENOENT && ctx->redo)
-			r = 0;
+			r = ahead_take(p, m->o.o, m->to.o, m->name);
 		if (r < 0)
 			return r;
 	}

@@ -11,6 +11,7 @@
 #include "core/db.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/checkpoint.h"
 #include "replication/commit.h"
 #include "replication/place.h"
 
@@ -394,7 +395,9 @@ static int in_begin(struct pool *p, struct rd *r)
 
 	if (in->db)
 		return MA_ECORRUPT;
-	int code = read_begin(r, &in->at);
+	int code = checkpoint_filled(p);
+	if (code == 0)
+		code = read_begin(r, &in->at);
 	if (code == 0 && asprintf(&in->path, "%s/staging.db", p->dir) < 0) {
 		in->path = NULL;
 		code = -ENOMEM;
@@ -611,6 +614,9 @@ static int in_end(struct pool *p)
 	p->merging = false;
 	if (r == 0)
 		r = commit_flush(p);
+	/* From an older one the journal does not lead here. */
+	if (r == 0)
+		r = checkpoint_make(p, true);
 	log_info("pool \"%s\": state of %llu objects from node %u: %s", p->name,
 		 (unsigned long long)p->in->count, p->in->node, err_text(r));
 	in_over(p);

@@ -8,8 +8,10 @@
 
 #include "core/auto.h"
 #include "core/log.h"
+#include "replication/ahead.h"
 #include "replication/apply.h"
 #include "replication/catchup.h"
+#include "replication/checkpoint.h"
 #include "replication/commit.h"
 #include "replication/fetch.h"
 #include "replication/losers.h"
@@ -234,6 +236,8 @@ int commit_flush(struct pool *p)
 	free(f->missing);
 	if (r < 0) {
 		log_error("pool \"%s\": cannot write the index: %s", p->name, err_text(r));
+		if (r == MA_ECORRUPT)
+			checkpoint_index_damaged(p);
 		return r;
 	}
 	{
@@ -244,7 +248,8 @@ int commit_flush(struct pool *p)
 		p->flushed_whole = f->whole;
 	}
 	journal_set_vector(p->journal, &f->vector);
-	journal_trim(p->journal, session_needed(p), f->pos);
+	uint64_t kept = __atomic_load_n(&p->checkpoint_pos, __ATOMIC_ACQUIRE);
+	journal_trim(p->journal, session_needed(p), kept < f->pos ? kept : f->pos);
 	session_state_changed(p);
 	return 0;
 }
@@ -399,6 +404,8 @@ int commit_recover(struct pool *p)
 		pos = f.next;
 	}
 	p->recovering = false;
+	if (r == 0)
+		r = ahead_end(p);
 	pool_leave(p);
 	journal_reader_done(&reader);
 	journal_set_vector(p->journal, &p->position.vector);

@@ -53,8 +53,7 @@ struct pair_list {
 struct pool {
 	char name[FLEET_NAME_MAX + 1];
 	uint64_t id;
-	char *dir;     /* state directory */
-	char *backing; /* backing directory */
+	char *dir, *backing; /* of its state; of the files */
 	uint16_t node;
 	const struct keypair *key; /* borrowed: the fleet's */
 	struct pool_io io;
@@ -77,7 +76,7 @@ struct pool {
 	uint8_t flushed_hash[STATE_HASH_SIZE];
 	uint64_t flushed_pos;
 	uint16_t slot;
-	uint64_t log_max; /* a peer that missed more gets the state */
+	uint64_t journal_max, log_max; /* bytes; who missed more than log_max gets the state */
 
 	pthread_mutex_t seal_lock;  /* one batch is being closed */
 	pthread_mutex_t flush_lock; /* one flush is under way */
@@ -85,7 +84,9 @@ struct pool {
 	pthread_cond_t sync_done;
 	bool syncing;
 
-	pthread_mutex_t session_lock; /* guards sessions and all in them */
+	pthread_mutex_t checkpoint_lock; /* one is being made; for the next two, atomic: */
+	uint64_t checkpoint_pos, checkpoint_tried; /* where the journal is kept from; last try */
+	pthread_mutex_t session_lock;              /* guards sessions and all in them */
 	struct session *sessions[POOL_PEERS_MAX];
 	size_t session_count;
 
@@ -120,13 +121,12 @@ static inline void pool_leave(struct pool *p)
 struct pool_config {
 	const char *name;
 	uint64_t id;
-	const char *dir;
-	const char *backing;
-	uint16_t node;
-	uint16_t incarnation;
+	const char *dir, *backing;
+	uint16_t node, incarnation;
 	const struct keypair *key;
 	struct pool_io io;
 	uint64_t journal_max_bytes;
+	bool power_cut;       /* the machine went down meanwhile */
 	size_t segment_bytes; /* of the journal; 0: by its size */
 	uint64_t log_max;     /* 0: SESSION_LOG_MAX */
 	struct store *store;  /* taken over; NULL: the directory `backing` */

@@ -67,6 +67,11 @@ void index_close(struct index *ix)
 	free(ix);
 }
 
+int index_copy(const char *from, const char *to)
+{
+	return db_copy(from, to);
+}
+
 int index_snapshot(struct index *ix, struct index **ret)
 {
 	char error[256];

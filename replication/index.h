@@ -14,6 +14,8 @@ struct index;
 
 MUST_CHECK int index_open(const char *path, struct index **ret, char *error, size_t size);
 void index_close(struct index *ix);
+/* The index at `from` as last committed, into a new file; not synced. */
+MUST_CHECK int index_copy(const char *from, const char *to);
 /* A second view that stands still: what was committed at this moment. Ends with index_close(). */
 MUST_CHECK int index_snapshot(struct index *ix, struct index **ret);
 

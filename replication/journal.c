@@ -484,6 +484,13 @@ uint64_t journal_first(struct journal *j)
 	return j->segments[0].index * j->segment_size + JOURNAL_SEGMENT_HEAD;
 }
 
+bool journal_whole(struct journal *j)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	return j->segments[0].index == 1;
+}
+
 int journal_sync(struct journal *j)
 {
 	uint64_t tail;

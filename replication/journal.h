@@ -108,6 +108,8 @@ MUST_CHECK int journal_read(struct journal *j, struct journal_reader *reader, ui
 
 /* First position that is kept. */
 uint64_t journal_first(struct journal *j);
+/* Nothing was ever let go. */
+bool journal_whole(struct journal *j);
 /* Where a reader has to begin to find all batches that `have` does not cover; MA_EGAP if some of
  * them are no longer kept. */
 MUST_CHECK int journal_start(struct journal *j, const struct vector *have, uint64_t *ret_pos);

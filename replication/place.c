@@ -9,6 +9,7 @@
 
 #include "core/auto.h"
 #include "core/log.h"
+#include "replication/ahead.h"
 #include "replication/losers.h"
 #include "replication/place.h"
 
@@ -112,6 +113,11 @@ static int displace_stray(struct pool *p, struct object *dir, const char *name)
 	return p->store->ops->rename(p->store, &dir->handle, name, &dir->handle, aside, 0);
 }
 
+static int make_way(struct pool *p, struct object *dir, const char *name, uint64_t id)
+{
+	return p->recovering && id ? ahead_put(p, dir, name, id) : displace_stray(p, dir, name);
+}
+
 /* The crash came when the tree knew of a loser and the index not yet. */
 static int restore_loser(void *arg, const char *name, uint64_t id, mode_t type)
 {
@@ -170,12 +176,12 @@ static int settle_collision(struct pool *p, struct object *o, struct dentry *l, 
 	AUTO_REF struct object_ref other = {.cache = p->cache};
 	r = other_id ? object_get(p->cache, other_id, &other.o) : MA_EUNKNOWN;
 	if (r == MA_EUNKNOWN)
-		return displace_stray(p, dir, l->name);
+		return make_way(p, dir, l->name, other_id);
 	if (r < 0)
 		return r;
 	struct dentry *ol = object_link_at(p->cache, other.o, dir->id, l->name, strlen(l->name));
 	if (!ol)
-		return displace_stray(p, dir, l->name);
+		return make_way(p, dir, l->name, other_id);
 	if (S_ISDIR(o->type) && S_ISDIR(other.o->type)) {
 		r = place_merge(p, o->id, other.o->id);
 		return r < 0 ? r : MERGED;
@@ -225,7 +231,12 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 		return 0;
 	char shown[256];
 	dentry_shown(l, shown);
-	if (from) {
+	r = p->recovering ? ahead_take(p, o, dir.o, shown) : 0;
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		r = from && !same ? place_remove(p, o, from->dir, from->name) : 0;
+	} else if (from) {
 		r = p->store->ops->rename(p->store, &from->dir->handle, from->name, &dir.o->handle,
 					  shown, 0);
 		watch_entry(p, from->dir->id, from->name);

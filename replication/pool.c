@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "replication/commit.h"
 #include "replication/catchup.h"
+#include "replication/checkpoint.h"
 #include "replication/fetch.h"
 #include "replication/pool_file.h"
 #include "replication/session.h"
@@ -21,8 +22,9 @@
 static int init_locks(struct pool *p)
 {
 	pthread_rwlockattr_t attr;
-	pthread_mutex_t *const mutexes[] = {&p->position_lock, &p->seal_lock,    &p->flush_lock,
-					    &p->sync_lock,     &p->session_lock, &p->losers_lock};
+	pthread_mutex_t *const mutexes[] = {&p->position_lock,  &p->seal_lock,    &p->flush_lock,
+					    &p->sync_lock,      &p->session_lock, &p->losers_lock,
+					    &p->checkpoint_lock};
 
 	for (size_t i = 0; i < sizeof(mutexes) / sizeof(mutexes[0]); i++)
 		(void)pthread_mutex_init(mutexes[i], NULL);
@@ -60,14 +62,13 @@ static int open_root(struct pool *p)
 static int open_parts(struct pool *p, const struct pool_config *config, char *error, size_t size)
 {
 	AUTO_FREE char *journal_dir = path_join(config->dir, "journal");
-	AUTO_FREE char *index_path = path_join(config->dir, "index.db");
 	struct journal_config journal = {.dir = journal_dir,
 					 .pool = p->id,
 					 .max_bytes = config->journal_max_bytes,
 					 .segment_bytes = config->segment_bytes};
 	int r = 0;
 
-	if (!journal_dir || !index_path)
+	if (!journal_dir)
 		return -ENOMEM;
 	p->store = config->store;
 	if (!p->store)
@@ -75,7 +76,7 @@ static int open_parts(struct pool *p, const struct pool_config *config, char *er
 	if (r == 0)
 		r = journal_open(&journal, &p->journal, error, size);
 	if (r == 0)
-		r = index_open(index_path, &p->ix, error, size);
+		r = checkpoint_open_index(p, config->power_cut, error, size);
 	if (r == 0)
 		r = object_cache_new(p->ix, &p->cache);
 	if (r == 0)
@@ -104,6 +105,7 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	p->node = config->node;
 	p->key = config->key;
 	p->io = config->io;
+	p->journal_max = config->journal_max_bytes;
 	p->log_max = config->log_max ? config->log_max : SESSION_LOG_MAX;
 	p->slot = (uint16_t)(config->node * SLOT_INCARNATIONS + config->incarnation);
 	error[0] = '\0';
@@ -114,6 +116,8 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	}
 	if (r == 0)
 		r = commit_recover(p);
+	if (r == 0)
+		r = checkpoint_load(p);
 	if (r == 0)
 		r = commit_seal(p);
 	if (r < 0) {

@@ -102,7 +102,7 @@ static char *entry_dir(const struct pools *pools, const char *name)
 
 /* A restart within one boot keeps what was written; after a power cut a tail that peers have may be
  * gone here, and what is written next must not look like its continuation. */
-static int note_boot(struct pools *pools, struct pool_file *file, bool clean)
+static int note_boot(struct pools *pools, struct pool_file *file, bool clean, bool *ret_power_cut)
 {
 	AUTO_FREE char *dir = entry_dir(pools, file->name);
 	AUTO_FREE char *path = dir ? path_join(dir, "running") : NULL;
@@ -125,6 +125,7 @@ static int note_boot(struct pools *pools, struct pool_file *file, bool clean)
 		if (file->incarnation >= INCARNATION_LAST)
 			return MA_ELIMIT;
 		file->incarnation++;
+		*ret_power_cut = true;
 		log_warn("pool \"%s\": the machine went down without a stop; writing goes on as "
 			 "incarnation %u",
 			 file->name, file->incarnation);
@@ -139,6 +140,7 @@ static int entry_open(struct pools *pools, struct pool_entry *e)
 {
 	AUTO_FREE char *dir = entry_dir(pools, e->file.name);
 	struct member self;
+	bool power_cut = false;
 
 	fleet_self(pools->fleet, &self);
 	if (!dir)
@@ -146,7 +148,7 @@ static int entry_open(struct pools *pools, struct pool_entry *e)
 	e->problem[0] = '\0';
 	int r = pool_store_check(&e->file, e->problem, sizeof(e->problem));
 	if (r == 0)
-		r = note_boot(pools, &e->file, false);
+		r = note_boot(pools, &e->file, false, &power_cut);
 	struct pool_config config = {
 		.name = e->file.name,
 		.id = e->file.id,
@@ -160,6 +162,7 @@ static int entry_open(struct pools *pools, struct pool_entry *e)
 		       .consumed = io_consumed,
 		       .member_key = io_member_key},
 		.journal_max_bytes = pools->journal_max_bytes,
+		.power_cut = power_cut,
 	};
 	if (r == 0)
 		r = pool_open_at(&config, &e->pool, e->problem, sizeof(e->problem));
@@ -247,7 +250,7 @@ static void entry_close(struct pools *pools, struct pool_entry *e)
 	worker_stop(e->pool);
 	pool_free(e->pool);
 	e->pool = NULL;
-	if (note_boot(pools, &e->file, true) < 0)
+	if (note_boot(pools, &e->file, true, NULL) < 0)
 		log_warn("pool \"%s\": cannot note the orderly stop", e->file.name);
 }
 

@@ -3,7 +3,6 @@
 #include "replication/worker.h"
 
 #include <errno.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/checkpoint.h"
 #include "replication/fetch.h"
 #include "replication/session.h"
 
@@ -32,11 +32,13 @@ struct event {
 
 struct worker {
 	struct pool *p;
-	pthread_t commit, intake;
+	pthread_t threads[3];
+	size_t thread_count;
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t commit_wake, intake_wake;
+	pthread_cond_t commit_wake, intake_wake, checkpoint_wake;
 	bool stop;
 	bool changed;
+	bool due; /* a checkpoint */
 	struct event *first;
 	struct event **last;
 };
@@ -119,6 +121,34 @@ static bool flush_due(struct pool *p, struct flush_clock *clock, bool changed, u
 	       object_dirty_count(p->cache) > FLUSH_DIRTY_MAX;
 }
 
+static void wake_checkpoint(struct worker *w)
+{
+	AUTO_LOCK(held, &w->lock);
+
+	w->due = true;
+	(void)pthread_cond_signal(&w->checkpoint_wake);
+}
+
+/* A copy of the index and a sync of the file system may take seconds: nobody waits for them. */
+static void *checkpoint_thread(void *arg)
+{
+	struct worker *w = arg;
+	bool stop = false;
+
+	while (!stop) {
+		{
+			AUTO_LOCK(held, &w->lock);
+			while (!w->stop && !w->due)
+				(void)pthread_cond_wait(&w->checkpoint_wake, &w->lock);
+			stop = w->stop;
+			w->due = false;
+		}
+		if (!stop && checkpoint_due(w->p) && checkpoint_make(w->p, false) < 0)
+			log_debug("pool \"%s\": the checkpoint is tried again later", w->p->name);
+	}
+	return NULL;
+}
+
 static void *commit_thread(void *arg)
 {
 	struct worker *w = arg;
@@ -135,6 +165,8 @@ static void *commit_thread(void *arg)
 		if (flush_due(p, &clock, changed, clock_boot_ms())) {
 			clock = (struct flush_clock){0};
 			note_problem(p, commit_flush(p), "cannot write the index");
+			if (checkpoint_due(p))
+				wake_checkpoint(w);
 		}
 		if (changed)
 			linger(w, SEAL_INTERVAL_US);
@@ -269,10 +301,38 @@ void worker_post_writable(struct pool *p, uint16_t node)
 	post(p, EVENT_WRITABLE, node, NULL);
 }
 
+/* Ends the threads, then what they shared. */
+static void end(struct worker *w)
+{
+	{
+		AUTO_LOCK(held, &w->lock);
+		w->stop = true;
+		(void)pthread_cond_broadcast(&w->commit_wake);
+		(void)pthread_cond_broadcast(&w->intake_wake);
+		(void)pthread_cond_broadcast(&w->checkpoint_wake);
+	}
+	for (size_t i = 0; i < w->thread_count; i++)
+		(void)pthread_join(w->threads[i], NULL);
+	while (w->first) {
+		struct event *next = w->first->next;
+		free(w->first->message);
+		free(w->first);
+		w->first = next;
+	}
+	(void)pthread_cond_destroy(&w->commit_wake);
+	(void)pthread_cond_destroy(&w->intake_wake);
+	(void)pthread_cond_destroy(&w->checkpoint_wake);
+	(void)pthread_mutex_destroy(&w->lock);
+	w->p->worker = NULL;
+	free(w);
+}
+
 int worker_start(struct pool *p)
 {
+	static void *(*const runs[])(void *) = {commit_thread, intake_thread, checkpoint_thread};
 	struct worker *w = calloc(1, sizeof(*w));
 	pthread_condattr_t attr;
+	int r = 0;
 
 	if (!w)
 		return -ENOMEM;
@@ -284,53 +344,26 @@ int worker_start(struct pool *p)
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&w->commit_wake, &attr);
 	(void)pthread_cond_init(&w->intake_wake, &attr);
+	(void)pthread_cond_init(&w->checkpoint_wake, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	p->worker = w;
-	int r = pthread_create(&w->commit, NULL, commit_thread, w);
-	if (r != 0) {
-		p->worker = NULL;
-		free(w);
-		return -r;
+	while (r == 0 && w->thread_count < sizeof(runs) / sizeof(runs[0])) {
+		r = pthread_create(&w->threads[w->thread_count], NULL, runs[w->thread_count], w);
+		w->thread_count += r == 0;
 	}
-	r = pthread_create(&w->intake, NULL, intake_thread, w);
-	if (r == 0)
-		return 0;
-	w->stop = true;
-	(void)pthread_cond_signal(&w->commit_wake);
-	(void)pthread_join(w->commit, NULL);
-	p->worker = NULL;
-	free(w);
+	if (r != 0)
+		end(w);
 	return -r;
 }
 
 void worker_stop(struct pool *p)
 {
-	struct worker *w = p->worker;
-
-	if (!w)
+	if (!p->worker)
 		return;
-	{
-		AUTO_LOCK(held, &w->lock);
-		w->stop = true;
-		(void)pthread_cond_broadcast(&w->commit_wake);
-		(void)pthread_cond_broadcast(&w->intake_wake);
-	}
-	(void)pthread_join(w->commit, NULL);
-	(void)pthread_join(w->intake, NULL);
+	end(p->worker);
 	int r = commit_flush(p);
 	if (r == 0)
 		r = commit_sync(p, journal_tail(p->journal));
 	if (r < 0)
 		log_error("pool \"%s\": closing: %s", p->name, err_text(r));
-	p->worker = NULL;
-	while (w->first) {
-		struct event *next = w->first->next;
-		free(w->first->message);
-		free(w->first);
-		w->first = next;
-	}
-	(void)pthread_cond_destroy(&w->commit_wake);
-	(void)pthread_cond_destroy(&w->intake_wake);
-	(void)pthread_mutex_destroy(&w->lock);
-	free(w);
 }

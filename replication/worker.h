@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The two threads of a pool: one closes batches and flushes, one takes in what peers send.
+ * The threads of a pool: one closes batches and flushes, one takes in what peers send, one makes
+ * checkpoints.
  * Owns the threads and the queue between network and pool.
  * worker_post_*(): any thread. worker_start/stop: the loop thread.
  * Invariant: messages of one node are handled in the order they came.
@@ -17,7 +18,7 @@
 #define TICK_MS          100
 
 MUST_CHECK int worker_start(struct pool *p);
-/* Ends both threads after sealing, syncing and flushing. */
+/* Ends the threads after sealing, syncing and flushing. */
 void worker_stop(struct pool *p);
 
 /* The message is owned by the worker from here on; `consumed` is called when it was handled. */
