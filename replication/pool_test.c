@@ -21,6 +21,7 @@
 
 #include "core/auto.h"
 #include "core/io.h"
+#include "replication/checkpoint.h"
 #include "replication/commit.h"
 #include "replication/pool_file.h"
 #include "tests/lib/pool_rig.h"
@@ -538,6 +539,9 @@ static void test_segment_missing(void **state)
 	assert_int_equal(rename(kept, path), 0);
 	open_home(h);
 	assert_int_equal(commit_flush(h->p), 0);
+	assert_int_equal(access(path, F_OK), 0); /* without a copy of the index all is kept */
+	assert_int_equal(checkpoint_make(h->p, false), 0);
+	assert_int_equal(commit_flush(h->p), 0);
 	close_home(h);
 	assert_int_equal(access(path, F_OK), -1);
 	open_home(h);
@@ -546,7 +550,17 @@ static void test_segment_missing(void **state)
 	assert_string_equal(before, after);
 	close_home(h);
 	remove_index(h);
-	assert_int_equal(try_open(h, error, sizeof(error)), MA_EGAP);
+	open_home(h);
+	rig_check_pool(h->p);
+	AUTO_FREE char *from_copy = dump(h);
+	assert_string_equal(before, from_copy);
+	close_home(h);
+	/* Neither index nor copy: no way back, and no file is touched. */
+	remove_index(h);
+	(void)snprintf(path, sizeof(path), "%s/state/checkpoint.db", h->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(try_open(h, error, sizeof(error)), MA_ECORRUPT);
+	assert_non_null(strstr(error, "without a copy"));
 }
 
 /* Only what is whole is opened again after an end in order; twice the same. */

@@ -32,6 +32,7 @@ struct sim_node {
 	uint64_t ticked_ms;
 	int64_t skew_ns;
 	unsigned int lose_writes; /* fault for the self-test: so many writes are lost */
+	bool power_cut;           /* since it was open */
 };
 
 struct sim {

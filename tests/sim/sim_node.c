@@ -7,6 +7,7 @@
 
 #include "core/auto.h"
 #include "core/io.h"
+#include "replication/checkpoint.h"
 #include "replication/pool_file.h"
 #include "replication/worker.h"
 #include "tests/sim/disk.h"
@@ -97,6 +98,7 @@ void sim_node_open(struct sim_node *n)
 		.key = &n->key,
 		.io = {.arg = n, .send = sim_net_send, .member_key = member_key},
 		.journal_max_bytes = JOURNAL_BYTES,
+		.power_cut = n->power_cut,
 		.segment_bytes = SEGMENT_BYTES,
 		.log_max = n->sim->plan->log_max,
 		.store = n->store};
@@ -111,6 +113,7 @@ void sim_node_open(struct sim_node *n)
 		if (k != n->number)
 			session_expect(n->pool, k);
 	}
+	n->power_cut = false;
 	n->changed = n->unsealed = true; /* as worker_start() */
 	oracle_reopened(n);
 }
@@ -134,6 +137,7 @@ void sim_node_crash(struct sim_node *n, bool power, uint64_t seed)
 	file.incarnation++;
 	if (pool_file_write(n->dir, &file) < 0)
 		abort();
+	n->power_cut = true;
 	disk_power_cut(n->dir, plan_random(&seed));
 	n->store->ops = n->mem_ops;
 	store_mem_power_cut(n->store, plan_random(&seed));
@@ -190,6 +194,8 @@ void sim_node_flush(struct sim_node *n)
 	n->changed = false;
 	sim_node_enter(n);
 	problem(n, commit_flush(n->pool), "cannot write the index");
+	if (checkpoint_due(n->pool) && checkpoint_make(n->pool, false) < 0)
+		sim_trace(n->sim, "node %u: no checkpoint", n->number);
 }
 
 void sim_node_tick(struct sim_node *n)
