@@ -43,7 +43,7 @@ enum record_flags {
 	REC_F_MTIME = 16,   /* TIMES: sets mtime */
 	REC_F_FETCH = 32,   /* MAKE: the content was there before (adopted): peers fetch it */
 	REC_F_ID = 64,      /* MAKE: it was there before it had a name, with an id of its own */
-	REC_F_LAST = 64,    /* UNLINK, RENAME: what goes, or is replaced, had no other name */
+	REC_F_LAST = 128,   /* UNLINK, RENAME: what goes, or is replaced, had no other name */
 };
 
 /* A link (a name of an object) as the author saw it. lid 0: none. */

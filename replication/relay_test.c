@@ -1,8 +1,8 @@
-/* links: tests/lib/pool_rig.c tests/lib/pool_rig_calls.c tests/sim/store_*.c replication/[a-z]*.c
- *        !replication/pools.c core/[a-z]*.c !core/clock.c
- * SPDX-License-Identifier: Apache-2.0
- * Three and four nodes: what is handed on and when, gaps, queues that are full, nodes that end in
- * the middle of a catch-up, and states that were themselves got as states. */
+/* links: tests/lib/pool_rig.c tests/lib/pool_rig_calls.c tests/lib/hex_file.c tests/sim/store_*.c
+ *        replication/[a-z]*.c !replication/pools.c core/[a-z]*.c !core/clock.c
+ * SPDX-License-Identifier:
+ * Apache-2.0 Three and four nodes: what is handed on and when, gaps, queues that are full, nodes
+ * that end in the middle of a catch-up, and states that were themselves got as states. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 #include "net/message.h"
 #include "replication/commit.h"
 #include "replication/session.h"
+#include "tests/lib/hex_file.h"
 #include "tests/lib/pool_rig.h"
 
 static void files(struct pool_rig *rig, uint16_t node, const char *dir, int count)
@@ -249,13 +250,48 @@ static void test_three_writers(void **state)
 	}
 }
 
+/* The index's value "position", as the manual page has it. */
+static void test_position_golden(void **state)
+{
+	uint8_t golden[HEX_FILE_MAX], chain[HASH_SIZE];
+	AUTO_FREE uint8_t *bytes = NULL;
+	struct pool_rig rig;
+	size_t size, length = hex_file_read("index-position", golden);
+
+	(void)state;
+	pool_rig_init(&rig, 1);
+	struct pool *p = rig.nodes[1].p;
+	memset(chain, 0x11, sizeof(chain));
+	assert_int_equal(position_set(&p->position, 64, 5, chain), 0);
+	memset(chain, 0x22, sizeof(chain));
+	assert_int_equal(position_set(&p->position, 449, 0xa1b2c3d4e5, chain), 0);
+	assert_int_equal(vector_raise(&p->log_floor, 449, 0xa1b2c3d4e4), 0);
+	assert_int_equal(commit_flush(p), 0);
+	assert_int_equal(index_value_get(p->ix, "position", &bytes, &size), 0);
+	assert_int_equal(size, length);
+	assert_memory_equal(bytes, golden, size);
+	/* And back. */
+	rig_kill(&rig, 1);
+	rig_start(&rig, 1);
+	p = rig.nodes[1].p;
+	assert_true(p->position.vector.count == 2 && vector_get(&p->position.vector, 64) == 5);
+	assert_memory_equal(p->position.chains[1], chain, HASH_SIZE);
+	assert_true(vector_get(&p->log_floor, 449) == 0xa1b2c3d4e4);
+	pool_rig_done(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_chain),          cmocka_unit_test(test_no_relay),
-		cmocka_unit_test(test_writer_gone),    cmocka_unit_test(test_cable_lost),
-		cmocka_unit_test(test_full_queue),     cmocka_unit_test(test_state_interrupted),
-		cmocka_unit_test(test_state_of_state), cmocka_unit_test(test_three_writers),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_position_golden),
+		cmocka_unit_test(test_no_relay),
+		cmocka_unit_test(test_writer_gone),
+		cmocka_unit_test(test_cable_lost),
+		cmocka_unit_test(test_full_queue),
+		cmocka_unit_test(test_state_interrupted),
+		cmocka_unit_test(test_state_of_state),
+		cmocka_unit_test(test_three_writers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

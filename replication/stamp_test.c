@@ -1,4 +1,4 @@
-/* links: replication/stamp.c
+/* links: replication/stamp.c tests/lib/hex_file.c core/io.c core/err.c core/crypto.c
  * SPDX-License-Identifier: Apache-2.0
  * Stamps: a total order that follows the clock; vectors: tables, bounds, bytes. */
 #include <setjmp.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "replication/stamp.h"
+#include "tests/lib/hex_file.h"
 
 #define EPOCH_NS INT64_C(1577836800000000000) /* 2020-01-01T00:00:00Z */
 #define STEP_NS  15625
@@ -301,14 +302,37 @@ static void test_bytes_refused(void **state)
 	}
 }
 
+static void test_golden_vector(void **state)
+{
+	uint8_t golden[HEX_FILE_MAX], bytes[VECTOR_WIRE_MAX];
+	size_t size = hex_file_read("vector", golden);
+	struct rd r = rd_init(golden, size);
+	struct wr w = wr_init(bytes, sizeof(bytes));
+	struct vector v;
+
+	(void)state;
+	vector_read(&r, &v);
+	assert_true(!r.failed && rd_left(&r) == 0 && v.count == 2);
+	assert_true(vector_get(&v, 64) == 5 && vector_get(&v, 449) == 0xa1b2c3d4e5);
+	vector_write(&w, &v);
+	assert_int_equal(wr_used(&w), size);
+	assert_memory_equal(bytes, golden, size);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parts),         cmocka_unit_test(test_total_order),
-		cmocka_unit_test(test_clock),         cmocka_unit_test(test_clock_round_trip),
-		cmocka_unit_test(test_raise),         cmocka_unit_test(test_full),
-		cmocka_unit_test(test_relations),     cmocka_unit_test(test_covers),
-		cmocka_unit_test(test_bytes),         cmocka_unit_test(test_bytes_full),
+		cmocka_unit_test(test_golden_vector),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_total_order),
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_clock_round_trip),
+		cmocka_unit_test(test_raise),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_relations),
+		cmocka_unit_test(test_covers),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_bytes_full),
 		cmocka_unit_test(test_bytes_refused),
 	};
 
