@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "core/auto.h"
+#include "replication/alive.h"
 #include "replication/content.h"
 #include "replication/losers.h"
 #include "replication/nameless.h"
@@ -35,19 +36,9 @@ void watch_entry(struct pool *p, uint64_t parent, const char *name)
 		p->watch.entry(p->watch.arg, parent, name);
 }
 
-bool unlink_holds(const struct object *o, const struct dentry *l, const struct record_link *seen)
+bool unlink_holds(const struct dentry *l, const struct record_link *seen)
 {
-	if (l->dead || stamp_after(l->stamp, seen->seen_place))
-		return false;
-	if (!S_ISREG(o->type))
-		return true;
-	if (!o->obsolete && o->content != seen->seen_content)
-		return false;
-	for (size_t i = 0; i < o->leaf_count; i++) {
-		if (o->leaves[i].stamp != seen->seen_content)
-			return false;
-	}
-	return true;
+	return !l->dead && !stamp_after(l->stamp, seen->seen_place);
 }
 
 /* Values of attributes, so many as a row can well hold. */
@@ -85,8 +76,6 @@ int apply_remember(struct pool *p, struct object *o)
 	o->attrs.uid = st.st_uid;
 	o->attrs.gid = st.st_gid;
 	o->attrs.rdev = st.st_rdev;
-	if (!S_ISDIR(o->type)) /* a directory's own is there always */
-		o->attrs.mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
 	if (S_ISLNK(o->type) && !o->attrs.target) {
 		char target[4096];
 		ssize_t n = p->store->ops->readlink(p->store, &o->handle, target, sizeof(target));
@@ -99,24 +88,14 @@ int apply_remember(struct pool *p, struct object *o)
 	return remember_xattrs(p, o);
 }
 
-static bool other_links(const struct object *o, const struct dentry *l)
-{
-	for (size_t i = 0; i < o->link_count; i++) {
-		if (&o->links[i] != l && !o->links[i].dead)
-			return true;
-	}
-	return false;
-}
-
 /* The link is dead; with it, perhaps, the object. The physical name is gone already. */
 static void bury(struct pool *p, struct object *o, struct dentry *l, const struct apply *ctx)
 {
 	if (l->conflict)
 		losers_remove(p, o->id, l->lid);
 	l->dead = true;
-	l->died = ctx->stamp;
 	l->conflict = false;
-	if (!other_links(o, l))
+	if (!alive_elsewhere(o, l))
 		o->dead = true;
 	object_dirty(p->cache, o);
 	if (!ctx->local)
@@ -128,7 +107,7 @@ static int remove_link(struct pool *p, struct object *o, struct dentry *l, struc
 {
 	char shown[256];
 	char name[256];
-	int r = other_links(o, l) ? 0 : apply_remember(p, o);
+	int r = alive_elsewhere(o, l) ? 0 : apply_remember(p, o);
 
 	if (r < 0)
 		return r;
@@ -142,8 +121,10 @@ static int remove_link(struct pool *p, struct object *o, struct dentry *l, struc
 		return r;
 	bool was_plain = !l->conflict;
 	bury(p, o, l, ctx);
+	if (o->dead)
+		r = content_bury(p, o);
 	if (!ctx->local)
-		r = place_settle(p, dir);
+		place_disturbed(p, dir);
 	return r == 0 && was_plain && p->losers.count ? place_vacated(p, dir, name) : r;
 }
 
@@ -155,45 +136,47 @@ int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct appl
 	return r < 0 ? r : remove_link(p, o, l, dir.o, ctx);
 }
 
-int apply_emptied(struct pool *p, struct object *dir, const struct apply *ctx)
+/* A directory that a peer removed while something new came into it stays until it is empty. */
+static int remove_dir(struct pool *p, struct object *o, struct dentry *l, struct object *dir,
+		      const struct record *rec, const struct apply *ctx)
+{
+	int r = unlink_holds(l, &rec->link) ? remove_link(p, o, l, dir, ctx) : 0;
+
+	/* Also where it stays, or went: what is inside concurrently may keep it or bring it back
+	 * for a while. */
+	if ((r == 0 || (r == -ENOTEMPTY && !ctx->local)) && stamp_after(rec->stamp, o->removed)) {
+		o->removed = rec->stamp;
+		o->removed_seen = rec->link.seen_place;
+		object_dirty(p->cache, o);
+	}
+
+	return r == -ENOTEMPTY && !ctx->local ? 0 : r;
+}
+
+/* The last entry of a directory that a peer had removed is gone: now the directory goes. */
+static int remove_emptied(struct pool *p, struct object *dir)
 {
 	if (!dir->removed || dir->dead || !dir->link_count ||
 	    dir->links[0].stamp != dir->removed_seen)
 		return 0;
 	AUTO_REF struct object_ref parent = {.cache = p->cache};
-	struct apply remote = {.fd = -1, .stamp = ctx->stamp, .deps = ctx->deps};
+	struct apply remote = {.fd = -1};
 	int r = object_get(p->cache, dir->links[0].parent, &parent.o);
-	if (r == 0 && ctx->stamp)
-		r = object_mark(dir, ctx->stamp);
 	if (r == 0)
 		r = remove_link(p, dir, &dir->links[0], parent.o, &remote);
+	return r == -ENOTEMPTY ? 0 : r;
+}
+
+static int remove_file(struct pool *p, struct object *o, struct dentry *l, struct object *dir,
+		       const struct record *rec, const struct apply *ctx)
+{
+	int r = ctx->local ? remove_link(p, o, l, dir, ctx) : 0;
+
 	if (r < 0)
-		return r == -ENOTEMPTY ? 0 : r;
-	return apply_emptied(p, parent.o, ctx);
-}
-
-/* The directory that the link is in now, which may be another than its author knew. */
-static int unlink_from(struct pool *p, struct object *o, struct dentry *l, struct apply *ctx)
-{
-	AUTO_REF struct object_ref at = {.cache = p->cache};
-	int r = object_get(p->cache, l->parent, &at.o);
-
-	if (r == 0)
-		r = remove_link(p, o, l, at.o, ctx);
-	/* A directory that a peer removed while something new came into it stays until it is empty.
-	 */
-	return r == -ENOTEMPTY && !ctx->local ? 0 : r;
-}
-
-/* Noted wherever the directory is now: something made inside concurrently may bring it back, and it
- * has to be the same on all nodes. */
-static void note_removed(struct pool *p, struct object *o, const struct record *rec)
-{
-	if (!S_ISDIR(o->type) || !stamp_after(rec->stamp, o->removed))
-		return;
-	o->removed = rec->stamp;
-	o->removed_seen = rec->link.seen_place;
+		return r;
+	(void)alive_removed(o, l, &rec->link, rec->flags & REC_F_LAST);
 	object_dirty(p->cache, o);
+	return ctx->local ? 0 : alive_settle(p, o);
 }
 
 static int apply_unlink(struct pool *p, const struct record *rec, struct apply *ctx)
@@ -209,16 +192,19 @@ static int apply_unlink(struct pool *p, const struct record *rec, struct apply *
 	struct dentry *l = object_link(o.o, rec->link.lid);
 	if (!l && S_ISDIR(o.o->type) && o.o->link_count)
 		l = &o.o->links[0]; /* the directory it named was merged into this one */
-	if (l && unlink_holds(o.o, l, &rec->link))
-		r = unlink_from(p, o.o, l, ctx);
-	else if (rec->flags & REC_F_LAST)
-		r = content_unwanted(p, o.o, rec->link.seen_content);
-	if (r == 0)
-		note_removed(p, o.o, rec);
-	/* The time counts whether anything was removed here or not: it does on all nodes. */
+	if (l) {
+		AUTO_REF struct object_ref at = {.cache = p->cache};
+		r = object_get(p->cache, l->parent, &at.o);
+		if (r == 0)
+			r = S_ISDIR(o.o->type) ? remove_dir(p, o.o, l, at.o, rec, ctx)
+					       : remove_file(p, o.o, l, at.o, rec, ctx);
+	}
+	/* Whether it holds or not: the time must not depend on what came first. */
 	if (r == 0)
 		r = place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
-	return r == 0 ? apply_emptied(p, dir.o, ctx) : r;
+	if (dir.o->removed)
+		place_disturbed(p, dir.o);
+	return r;
 }
 
 static int fill_made(struct pool *p, struct object *o, const struct record *rec)
@@ -326,10 +312,6 @@ static int apply_make(struct pool *p, const struct record *rec, struct apply *ct
 		object_drop(p->cache, o.o);
 		return r;
 	}
-	free(o.o->attrs.target);
-	/* The backing object says it all from now on, but for the time of a directory, which
-	 * every change inside disturbs. */
-	o.o->attrs = (struct object_attrs){.mtime_ns = o.o->attrs.mtime_ns};
 	if ((rec->flags & REC_F_FETCH) && stamp_slot(rec->stamp) != p->slot) {
 		o.o->obsolete = true;
 		r = object_leaf_add(o.o, rec->stamp, false);
@@ -358,20 +340,14 @@ static int apply_link(struct pool *p, const struct record *rec, struct apply *ct
 		if (r < 0)
 			return r;
 	}
-	bool was_dead = o.o->dead;
 	r = object_link_set(o.o, rec->stamp, rec->parent, rec->name, rec->name_size, rec->stamp,
 			    &l);
 	if (r < 0)
 		return r;
 	object_dirty(p->cache, o.o);
-	if (was_dead) {
-		r = place_revive(p, o.o, l);
-		if (r == 0)
-			r = content_again(p, o.o);
-	} else if (!ctx->local) {
-		r = place_link(p, o.o, l, NULL);
-		watch_inode(p, o.o->id, true);
-	}
+	l->dead = !ctx->local;
+	if (!ctx->local)
+		r = alive_settle(p, o.o);
 	return r < 0 ? r : place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
 }
 
@@ -429,6 +405,9 @@ static int apply_owner(struct pool *p, const struct record *rec, struct apply *c
 	if (r == 0)
 		r = caps_restore(p, &o.o->handle, &caps);
 	r = apply_gone_ok(ctx, r);
+	if (r < 0)
+		return r;
+	r = content_owner(p, o.o, rec->mode, rec->uid, rec->gid);
 	if (r < 0)
 		return r;
 	o.o->owner = rec->stamp;
@@ -525,7 +504,16 @@ static int apply_content(struct pool *p, const struct record *rec, struct apply 
 
 static int apply_alias(struct pool *p, const struct record *rec)
 {
+	AUTO_REF struct object_ref o = {.cache = p->cache};
 	int r = place_merge(p, rec->id, rec->base);
+
+	/* So that who gets the state instead of the log gets this. */
+	if (r == 0)
+		r = object_get_raw(p->cache, rec->id, &o.o);
+	if (r == 0 && o.o->alias_of && stamp_after(rec->stamp, o.o->content)) {
+		o.o->content = rec->stamp;
+		object_dirty(p->cache, o.o);
+	}
 
 	/* This is the note that place_merge() leaves: it is journaled already. */
 	if (r == 0)
@@ -541,9 +529,28 @@ static int apply_resolve(struct pool *p, const struct record *rec)
 	return r < 0 ? r : content_resolve(p, o.o, rec->base);
 }
 
-static int change(struct pool *p, const struct record *rec, struct apply *ctx)
+int apply_calm(struct pool *p)
 {
-	ctx->stamp = rec->stamp;
+	uint64_t id;
+	int r = 0;
+
+	while (r == 0 && losers_take_disturbed(p, &id)) {
+		AUTO_REF struct object_ref dir = {.cache = p->cache};
+		if (object_get(p->cache, id, &dir.o) < 0 || !S_ISDIR(dir.o->type))
+			continue;
+		r = remove_emptied(p, dir.o);
+		if (r == 0 && !dir.o->dead)
+			r = place_contest(p, dir.o);
+		if (r == 0 && !dir.o->dead)
+			r = place_settle(p, dir.o);
+		if (r < 0)
+			place_disturbed(p, dir.o); /* tried again later */
+	}
+	return r;
+}
+
+static int apply_kind(struct pool *p, const struct record *rec, struct apply *ctx)
+{
 	switch (rec->kind) {
 	case REC_VOID:
 		return 0;
@@ -596,9 +603,13 @@ static int mark(struct pool *p, const struct record *rec)
 
 int apply_record(struct pool *p, const struct record *rec, struct apply *ctx)
 {
-	int r = change(p, rec, ctx);
+	int r = apply_kind(p, rec, ctx);
+	int calm = apply_calm(p);
 
-	return r == 0 ? mark(p, rec) : r;
+	if (r == 0)
+		r = mark(p, rec);
+	/* What a local call wanted has happened; the rest is tried again. */
+	return r < 0 || ctx->local ? r : calm;
 }
 
 /* Content and attribute records need one lock; what touches names may meet other objects. */

@@ -18,7 +18,6 @@ struct apply {
 	int fd;         /* open descriptor of the record's object, or -1 */
 	uint64_t fd_id; /* remote: which object `fd` is of */
 	int xattr_flags;
-	stamp_t stamp; /* of the record; 0 where a state is merged */
 	const struct vector *deps;
 	const struct store_handle *adopt; /* MAKE: the object is there already, without an id */
 };
@@ -32,16 +31,16 @@ static inline int apply_gone_ok(const struct apply *ctx, int code)
 MUST_CHECK int apply_record(struct pool *p, const struct record *rec, struct apply *ctx);
 /* Takes the locks that the record needs. */
 MUST_CHECK int apply_one(struct pool *p, const struct record *rec, struct apply *ctx);
+/* Looks after directories that were disturbed. All locks held. */
+MUST_CHECK int apply_calm(struct pool *p);
 MUST_CHECK int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx);
 /* All records of a batch. */
 MUST_CHECK int apply_batch(struct pool *p, const struct batch *batch, bool redo);
-/* Pure: does an unlink that saw this much remove the link as it is now? */
-bool unlink_holds(const struct object *o, const struct dentry *l, const struct record_link *seen);
+/* Pure: does an rmdir that saw this much remove the link as it is now? */
+bool unlink_holds(const struct dentry *l, const struct record_link *seen);
 /* Before the last name goes: what is needed to bring the object back. */
 MUST_CHECK int apply_remember(struct pool *p, struct object *o);
 /* Takes a link away from tree and object; the record's author saw it so. Used by rename too. */
 MUST_CHECK int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct apply *ctx);
-/* Something left the directory: if a peer had removed it and it is empty now, it goes too. */
-MUST_CHECK int apply_emptied(struct pool *p, struct object *dir, const struct apply *ctx);
 
 #endif

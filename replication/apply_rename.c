@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "replication/ahead.h"
+#include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/content.h"
 #include "replication/losers.h"
@@ -52,6 +53,7 @@ static int rename_begin(struct pool *p, const struct record *rec, struct rename 
 		if (r < 0)
 			return r;
 		m->l->dead = true;
+		m->l->removed = true;
 	}
 	r = object_get(p->cache, m->l->parent, &m->from.o);
 	if (r < 0)
@@ -120,16 +122,19 @@ static int set_aside(struct pool *p, struct object *o, struct dentry *l, char re
 	return r;
 }
 
-/* One of the two comes to its new name: from where it was set aside, or back from the dead. */
-static int exchange_place(struct pool *p, struct object *o, struct dentry *l, bool was_dead,
-			  const struct place *aside)
+/* A name that is not shown has moved: what removed it did not know of that. */
+static int come_back(struct pool *p, struct object *o, struct dentry *l)
 {
-	if (!was_dead)
-		return place_link(p, o, l, aside->name[0] ? aside : NULL);
-	if (!o->dead)
-		return place_link(p, o, l, NULL);
-	int r = place_revive(p, o, l);
-	return r < 0 ? r : content_again(p, o);
+	if (S_ISDIR(o->type))
+		return o->dead ? place_revive(p, o) : place_link(p, o, l, NULL);
+	l->dead = true;
+	return alive_settle(p, o);
+}
+
+/* NULL: nothing was there to be set aside, since a crash came between. */
+static const struct place *from_aside(const struct place *aside)
+{
+	return aside->name[0] ? aside : NULL;
 }
 
 /* A peer's exchange: each of the two moves unless it moved later still. */
@@ -150,13 +155,15 @@ static int exchange_remote(struct pool *p, const struct record *rec, struct rena
 		r = set_link(p, m->o.o, &m->l, rec->new_parent, rec->name, rec->name_size,
 			     rec->stamp);
 		if (r == 0)
-			r = exchange_place(p, m->o.o, m->l, dead[0], &aside[0]);
+			r = dead[0] ? come_back(p, m->o.o, m->l)
+				    : place_link(p, m->o.o, m->l, from_aside(&aside[0]));
 	}
 	if (r == 0 && move[1]) {
 		r = set_link(p, m->other.o, &m->ol, rec->parent, rec->old_name, rec->old_name_size,
 			     rec->stamp);
 		if (r == 0)
-			r = exchange_place(p, m->other.o, m->ol, dead[1], &aside[1]);
+			r = dead[1] ? come_back(p, m->other.o, m->ol)
+				    : place_link(p, m->other.o, m->ol, from_aside(&aside[1]));
 	}
 	return r;
 }
@@ -179,7 +186,7 @@ static int rename_exchange(struct pool *p, const struct record *rec, struct rena
 }
 
 /* What stood under the new name was replaced knowingly: it dies as the other takes its place. */
-static void bury_replaced(struct pool *p, struct rename *m, stamp_t stamp)
+static int bury_replaced(struct pool *p, struct rename *m)
 {
 	struct object *o = m->other.o;
 	bool last = true;
@@ -187,7 +194,6 @@ static void bury_replaced(struct pool *p, struct rename *m, stamp_t stamp)
 	for (size_t i = 0; i < o->link_count; i++)
 		last = last && (&o->links[i] == m->ol || o->links[i].dead);
 	m->ol->dead = true;
-	m->ol->died = stamp;
 	if (m->ol->conflict)
 		losers_remove(p, o->id, m->ol->lid);
 	m->ol->conflict = false;
@@ -195,6 +201,7 @@ static void bury_replaced(struct pool *p, struct rename *m, stamp_t stamp)
 		o->dead = true;
 	object_dirty(p->cache, o);
 	watch_inode(p, o->id, true);
+	return o->dead ? content_bury(p, o) : 0;
 }
 
 /* Moves the name itself. `over`: what stands there now is replaced by the same step. */
@@ -221,12 +228,8 @@ static int move_name(struct pool *p, const struct record *rec, struct rename *m,
 	if (r < 0)
 		return r;
 	object_dirty(p->cache, m->o.o);
-	if (dead) {
-		if (!m->o.o->dead)
-			return place_link(p, m->o.o, m->l, NULL);
-		r = place_revive(p, m->o.o, m->l);
-		return r < 0 ? r : content_again(p, m->o.o);
-	}
+	if (dead)
+		return come_back(p, m->o.o, m->l);
 	if (!ctx->local && !over)
 		return place_link(p, m->o.o, m->l, &from);
 	if (!ctx->local) {
@@ -234,7 +237,8 @@ static int move_name(struct pool *p, const struct record *rec, struct rename *m,
 		watch_entry(p, m->to.o->id, m->name);
 		r = place_settle(p, m->from.o);
 	}
-	return r < 0 ? r : place_settle(p, m->to.o);
+	place_disturbed(p, m->to.o);
+	return r;
 }
 
 /* True if the replaced name really stands under the new name here, so that one rename does it. */
@@ -246,11 +250,31 @@ static bool replaced_stands_there(struct pool *p, struct rename *m)
 	       id == m->other.o->id;
 }
 
+/* Notes that the other name was replaced. True: it is not to be shown any more. */
+static bool removes_other(struct rename *m, const struct record *rec)
+{
+	if (S_ISDIR(m->other.o->type))
+		return unlink_holds(m->ol, &rec->other);
+	(void)alive_removed(m->other.o, m->ol, &rec->other, rec->flags & REC_F_LAST);
+	return !m->ol->dead && !alive_wants(m->other.o, m->ol);
+}
+
+static int remove_other(struct pool *p, struct rename *m, bool removes, const struct apply *ctx)
+{
+	struct apply remote = {.fd = -1, .deps = ctx->deps};
+
+	object_dirty(p->cache, m->other.o);
+	if (!S_ISDIR(m->other.o->type))
+		return alive_settle(p, m->other.o);
+	int r = removes ? apply_remove(p, m->other.o, m->ol, &remote) : 0;
+	return r == -ENOTEMPTY ? 0 : r;
+}
+
 static int rename_plain(struct pool *p, const struct record *rec, struct rename *m,
 			struct apply *ctx)
 {
 	bool moves = stamp_after(rec->stamp, m->l->stamp);
-	bool removes = m->ol && unlink_holds(m->other.o, m->ol, &rec->other);
+	bool removes = m->ol && removes_other(m, rec);
 	bool vacates = !m->l->dead && !m->l->conflict;
 	char old_name[256];
 	int r = 0;
@@ -259,27 +283,25 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 	    place_is_above(p, m->o.o->id, m->to.o->id))
 		moves = false; /* would put the directory into itself: see 0005-names.md */
 	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
-	bool over = removes && moves && (ctx->local || replaced_stands_there(p, m));
-	if (removes && !over) {
-		struct apply remote = {.fd = -1, .stamp = rec->stamp, .deps = ctx->deps};
-		r = apply_remove(p, m->other.o, m->ol, &remote);
-		/* A directory into which something came meanwhile: the two become one. */
-		r = r == -ENOTEMPTY ? 0 : r;
-	} else if (over) {
+	bool over = removes && moves && !m->l->dead && (ctx->local || replaced_stands_there(p, m));
+	if (m->ol && !over)
+		r = remove_other(p, m, removes, ctx);
+	else if (over)
 		r = apply_remember(p, m->other.o);
-	} else if (m->ol && (rec->flags & REC_F_LAST)) {
-		r = content_unwanted(p, m->other.o, rec->other.seen_content);
-	}
 	if (r < 0 || !moves)
 		return r;
 	r = move_name(p, rec, m, over, ctx);
+	if (r < 0 && over && ctx->local)
+		m->ol->removed = false; /* it is still there, and no peer will hear of it */
 	if (r == 0 && over)
-		bury_replaced(p, m, rec->stamp);
+		r = bury_replaced(p, m);
 	if (r == 0)
 		r = content_follow(p, m->o.o);
 	if (r == 0 && vacates && p->losers.count)
 		r = place_vacated(p, m->from.o, old_name);
-	return r < 0 ? r : apply_emptied(p, m->from.o, ctx);
+	if (m->from.o->removed)
+		place_disturbed(p, m->from.o);
+	return r;
 }
 
 /* The directories that the author changed carry the time of that, wherever the name is here. */

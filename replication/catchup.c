@@ -11,6 +11,7 @@
 #include "core/db.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/apply.h"
 #include "replication/checkpoint.h"
 #include "replication/commit.h"
 #include "replication/place.h"
@@ -18,6 +19,7 @@
 #define ITEM_MAX      (3u << 20)
 #define MERGE_STRETCH 256 /* items between two chances for a flush */
 #define MERGE_DEPTH   4096
+#define GO_WAIT_MS    3000 /* from taking an offer to its beginning */
 
 /* --- sending --- */
 
@@ -119,9 +121,6 @@ static void fill_attrs(struct object *row, const struct object *now, const struc
 	row->attrs.uid = st->st_uid;
 	row->attrs.gid = st->st_gid;
 	row->attrs.rdev = st->st_rdev;
-	if (!S_ISDIR(row->type))
-		row->attrs.mtime_ns =
-			st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
 }
 
 static int fill_target(struct pool *p, struct object *row, const struct store_handle *handle)
@@ -319,6 +318,7 @@ void catchup_progress(struct pool *p, const struct session *s, struct pool_peer_
 
 struct catchup_in {
 	uint16_t node;
+	uint64_t taken_ms;
 	char *path;
 	struct db *db;
 	struct db_stmt *put, *get, *mark, *unmark, *ids;
@@ -353,7 +353,25 @@ void catchup_in_free(struct pool *p)
 static void in_over(struct pool *p)
 {
 	catchup_in_free(p);
+	p->in_refused = false;
 	session_greet_all(p);
+}
+
+void catchup_tick(struct pool *p)
+{
+	/* Who was taken may have changed its mind: then the others have their turn. */
+	bool silent = p->in && !p->in->db && clock_boot_ms() - p->in->taken_ms > GO_WAIT_MS;
+
+	if (silent || (!p->in && p->in_refused))
+		in_over(p);
+}
+
+void catchup_in_void(struct pool *p, uint16_t node)
+{
+	if (!p->in || p->in->node != node)
+		return;
+	catchup_in_free(p);
+	p->in_refused = true;
 }
 
 void catchup_in_gone(struct pool *p, uint16_t node)
@@ -376,13 +394,16 @@ static int in_offered(struct pool *p, uint16_t node)
 {
 	struct net_part none = {.size = 0};
 
-	if (p->in && p->in->node != node)
+	if (p->in && p->in->node != node) {
+		p->in_refused = true;
 		return 0;
+	}
 	catchup_in_free(p);
 	p->in = calloc(1, sizeof(*p->in));
 	if (!p->in)
 		return -ENOMEM;
 	p->in->node = node;
+	p->in->taken_ms = clock_boot_ms();
 	AUTO_LOCK(held, &p->session_lock);
 	struct session *s = session_find(p, node);
 	return s ? session_send(p, s, NET_CONTROL, MESSAGE_CATCHUP_GO, &none, 0) : 0;
@@ -497,6 +518,8 @@ static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, 
 		AUTO_LOCKS struct locks_held held;
 		locks_take_all(&p->locks, &held);
 		r = merge_item(p, &item, &p->in->at.vector, mine);
+		if (r == 0)
+			r = apply_calm(p);
 	}
 	object_clear(&item.state);
 	return r == -ENOTEMPTY ? note_full(p->in, id) : r;
@@ -644,7 +667,8 @@ int catchup_receive(struct pool *p, uint16_t node, uint16_t type, struct rd *bod
 	if (!p->in || p->in->node != node)
 		return 0; /* of a transfer that was given up */
 	int r = in_message(p, type, body);
-	if (r < 0 && p->in)
-		in_over(p);
+	/* The session is held, and greeted again after a while. */
+	if (r < 0)
+		catchup_in_free(p);
 	return r;
 }

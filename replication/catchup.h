@@ -24,7 +24,11 @@ uint64_t catchup_needed(const struct session *s, uint64_t tail);
 void catchup_progress(struct pool *p, const struct session *s, struct pool_peer_status *ret);
 /* CATCHUP_OFFER, _BEGIN, _ITEM, _END. */
 MUST_CHECK int catchup_receive(struct pool *p, uint16_t node, uint16_t type, struct rd *body);
+/* The same, with the session_lock held: the others are greeted later. */
+void catchup_in_void(struct pool *p, uint16_t node);
 void catchup_in_gone(struct pool *p, uint16_t node);
+/* Who offered in vain is greeted when the place is free. */
+void catchup_tick(struct pool *p);
 void catchup_in_free(struct pool *p);
 
 /* --- merge.c --- */

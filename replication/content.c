@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/auto.h"
+#include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/equal.h"
 #include "replication/fetch.h"
@@ -44,19 +45,24 @@ static void keep_pages(struct pool *p, const struct object *o, const struct stor
 		shadow_keep(p, o, handle, (off_t)rec->offset, (off_t)rec->length);
 }
 
+/* The time is that of the latest record, whichever content is shown. */
+static void note_time(struct object *o, const struct record *rec)
+{
+	if (!stamp_after(rec->stamp, o->times))
+		return;
+	o->times = rec->stamp;
+	o->attrs.mtime_ns = rec->time_ns;
+}
+
 /* The physical step of a content record, and the time it leaves. */
 static int write_bytes(struct pool *p, const struct store_handle *handle, struct object *times_of,
 		       const struct record *rec, struct apply *ctx)
 {
 	const struct store_ops *ops = p->store->ops;
 	int fd = ctx->fd;
-	struct stat before = {0};
 	struct caps caps;
-	bool keep_time = stamp_after(times_of->times, rec->stamp);
-	int r = keep_time ? ops->stat(p->store, handle, fd, &before) : 0;
+	int r;
 
-	if (r < 0)
-		return r;
 	caps_keep(p, times_of, handle, &caps);
 	if (!ctx->local)
 		keep_pages(p, times_of, handle, rec);
@@ -71,11 +77,9 @@ static int write_bytes(struct pool *p, const struct store_handle *handle, struct
 		r = caps_restore(p, handle, &caps);
 	if (r < 0)
 		return r;
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(rec->time_ns)};
-	if (keep_time)
-		times[1] = before.st_mtim;
-	else
-		times_of->times = rec->stamp;
+	note_time(times_of, rec);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+				    place_timespec(times_of->attrs.mtime_ns)};
 	return ops->set_times(p->store, handle, fd, times);
 }
 
@@ -112,6 +116,11 @@ static int branch_make(struct pool *p, struct object *o, stamp_t leaf, const cha
 					  NULL);
 	if (r == 0)
 		r = place_rename_id(p, &b.o->handle, leaf);
+	/* The same on all nodes, whichever way the bytes have come. */
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+				    place_timespec(seq_to_wall(stamp_seq(leaf)))};
+	if (r == 0)
+		r = p->store->ops->set_times(p->store, &b.o->handle, -1, times);
 	if (r == 0)
 		r = object_link_set(b.o, leaf, parent, name, strlen(name), leaf, NULL);
 	if (r < 0)
@@ -122,7 +131,8 @@ static int branch_make(struct pool *p, struct object *o, stamp_t leaf, const cha
 	object_dirty(p->cache, b.o);
 	r = p->store->ops->rename(p->store, &p->private_dir, staged, &dir.o->handle, name, 0);
 	watch_entry(p, dir.o->id, name);
-	return r < 0 ? r : place_settle(p, dir.o);
+	place_disturbed(p, dir.o);
+	return r;
 }
 
 /* Takes the branch away from the tree and from the index. */
@@ -137,11 +147,34 @@ static int branch_drop(struct pool *p, stamp_t leaf)
 		AUTO_REF struct object_ref dir = {.cache = p->cache};
 		if (object_get(p->cache, b.o->links[i].parent, &dir.o) == 0)
 			r = place_remove(p, b.o, dir.o, b.o->links[i].name);
-		if (r == 0 && dir.o)
-			r = place_settle(p, dir.o);
 	}
 	if (r == 0)
 		object_drop(p->cache, b.o);
+	return r;
+}
+
+int content_bury(struct pool *p, struct object *o)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->leaf_count; i++) {
+		if (o->leaves[i].have)
+			r = branch_drop(p, o->leaves[i].stamp);
+		if (r == 0)
+			o->leaves[i].have = false;
+	}
+	return r;
+}
+
+int content_owner(struct pool *p, struct object *o, mode_t mode, uid_t uid, gid_t gid)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->leaf_count; i++) {
+		AUTO_REF struct object_ref b = {.cache = p->cache};
+		if (o->leaves[i].have && object_get_raw(p->cache, o->leaves[i].stamp, &b.o) == 0)
+			r = p->store->ops->set_owner(p->store, &b.o->handle, mode, uid, gid);
+	}
 	return r;
 }
 
@@ -166,10 +199,8 @@ int content_follow(struct pool *p, struct object *o)
 					  0);
 		watch_entry(p, from.o->id, l->name);
 		watch_entry(p, to.o->id, name);
-		if (r == 0)
-			r = place_settle(p, from.o);
-		if (r == 0)
-			r = place_settle(p, to.o);
+		place_disturbed(p, from.o);
+		place_disturbed(p, to.o);
 		if (r == 0)
 			r = object_link_set(b.o, l->lid, parent, name, strlen(name), l->stamp,
 					    NULL);
@@ -241,36 +272,6 @@ static bool known_already(const struct object *o, stamp_t stamp)
 	return false;
 }
 
-/* Was this link removed by somebody of whom the writer had not heard? */
-static bool removed_unseen(const struct dentry *l, const struct record *rec,
-			   const struct apply *ctx)
-{
-	return l->dead && l->died && ctx->deps && stamp_slot(l->died) != stamp_slot(rec->stamp) &&
-	       !vector_covers(ctx->deps, l->died);
-}
-
-/* Written while somebody else removed it: the file stays, under all names that were removed so. */
-static int revive_written(struct pool *p, struct object *o, const struct record *rec,
-			  const struct apply *ctx)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < o->link_count; i++) {
-		struct dentry *l = &o->links[i];
-		if (!removed_unseen(l, rec, ctx))
-			continue;
-		if (o->dead) {
-			r = place_revive(p, o, l);
-			continue;
-		}
-		l->dead = false;
-		l->died = 0;
-		r = place_link(p, o, l, NULL);
-	}
-	/* Removed by a state that came, which does not say by whom. */
-	return r == 0 && o->dead ? place_revive(p, o, NULL) : r;
-}
-
 int content_apply(struct pool *p, struct object *o, const struct record *rec, struct apply *ctx)
 {
 	if (ctx->local && (o->dead || o->branch_of)) {
@@ -281,11 +282,6 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	 * their own beside the one that is being fetched. */
 	if (ctx->local)
 		o->obsolete = false;
-	if (!ctx->local && !known_already(o, rec->stamp)) {
-		int r = revive_written(p, o, rec, ctx);
-		if (r < 0)
-			return r;
-	}
 	if (!o->obsolete && !o->dead && rec->base == o->content) {
 		int r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
 		if (r < 0)
@@ -298,33 +294,27 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	}
 	if (known_already(o, rec->stamp))
 		return 0;
-	/* Of which content the time is shown is decided by the content; the head counts all. */
-	if (stamp_after(rec->stamp, o->times))
-		o->times = rec->stamp;
+	bool later = stamp_after(rec->stamp, o->times);
+	note_time(o, rec);
+	if (later && !o->dead && o->handle.size) {
+		struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(rec->time_ns)};
+		int t = p->store->ops->set_times(p->store, &o->handle, -1, times);
+		if (t < 0)
+			return t;
+	}
 	struct leaf *leaf = object_leaf(o, rec->base);
-	if (leaf)
-		return branch_advance(p, o, leaf, rec, ctx);
-	/* Written without knowledge of what is here: the other content is fetched whole. */
-	int r = 0;
-	if (r == 0)
-		r = object_leaf_add(o, rec->stamp, false);
+	if (leaf) {
+		int r = branch_advance(p, o, leaf, rec, ctx);
+		return r < 0 ? r : alive_settle(p, o);
+	}
+	/* Written without knowledge of what is here. The file stays, should it have been removed,
+	 * and the other content is fetched whole. */
+	int r = object_leaf_add(o, rec->stamp, false);
 	if (r < 0)
 		return r;
-	content_note(p, o);
-	return 0;
-}
-
-int content_unwanted(struct pool *p, struct object *o, stamp_t seen)
-{
-	return S_ISREG(o->type) && !o->dead ? content_resolve(p, o, seen) : 0;
-}
-
-int content_again(struct pool *p, struct object *o)
-{
-	int r = S_ISREG(o->type) ? object_leaf_add(o, o->content, false) : 0;
-
-	content_note(p, o);
-	return r;
+	if (o->dead && rec->base == o->content)
+		o->obsolete = true; /* replaced knowingly; its bytes went with the names */
+	return alive_settle(p, o);
 }
 
 stamp_t content_wanted(const struct object *o)
@@ -393,9 +383,6 @@ static int branch_shown(struct pool *p, struct object *o)
 		r = p->store->ops->make(p->store, &p->private_dir, staged, &node, &copy);
 	if (r == 0)
 		r = copy_content(p, &o->handle, &copy);
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
-	if (r == 0)
-		r = p->store->ops->set_times(p->store, &copy, -1, times);
 	if (r == 0)
 		r = branch_make(p, o, o->content, staged);
 	if (r < 0)
@@ -411,13 +398,10 @@ static int install_shown(struct pool *p, struct object *o, stamp_t leaf,
 			 const struct store_handle *staged)
 {
 	const struct store_ops *ops = p->store->ops;
-	struct stat st;
 	struct caps caps;
 	int r = o->obsolete ? 0 : branch_shown(p, o);
 
 	caps_keep(p, o, &o->handle, &caps);
-	if (r == 0)
-		r = ops->stat(p->store, staged, -1, &st);
 	shadow_keep(p, o, &o->handle, 0, -1);
 	if (r == 0)
 		r = ops->truncate(p->store, &o->handle, -1, 0);
@@ -427,7 +411,7 @@ static int install_shown(struct pool *p, struct object *o, stamp_t leaf,
 		r = caps_restore(p, &o->handle, &caps);
 	if (r < 0)
 		return r;
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(o->attrs.mtime_ns)};
 	o->content = leaf;
 	o->obsolete = false;
 	object_leaf_remove(o, leaf);
@@ -448,7 +432,10 @@ int content_install(struct pool *p, struct object *o, stamp_t leaf, const char *
 	if (!l)
 		return p->store->ops->unlink(p->store, &p->private_dir, staged, false);
 	if (shown) {
-		r = install_shown(p, o, leaf, &handle);
+		r = l->have ? branch_drop(p, leaf) : 0;
+		l->have = false;
+		if (r == 0)
+			r = install_shown(p, o, leaf, &handle);
 		if (r == 0)
 			r = p->store->ops->unlink(p->store, &p->private_dir, staged, false);
 	} else {
@@ -461,6 +448,34 @@ int content_install(struct pool *p, struct object *o, stamp_t leaf, const char *
 	return r;
 }
 
+int content_settle(struct pool *p, struct object *o)
+{
+	stamp_t leaf = o->dead ? 0 : content_wanted(o);
+	struct leaf *l = leaf ? object_leaf(o, leaf) : NULL;
+	AUTO_REF struct object_ref b = {.cache = p->cache};
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	char staged[64];
+
+	if (!l || !l->have || !o->handle.size)
+		return 0;
+	(void)snprintf(staged, sizeof(staged), "install-%016llx", (unsigned long long)leaf);
+	int r = object_get_raw(p->cache, leaf, &b.o);
+	if (r == 0 && !b.o->link_count)
+		r = MA_EUNKNOWN;
+	if (r == 0)
+		r = object_get(p->cache, b.o->links[0].parent, &dir.o);
+	if (r == 0)
+		r = p->store->ops->rename(p->store, &dir.o->handle, b.o->links[0].name,
+					  &p->private_dir, staged, 0);
+	if (r < 0)
+		return r;
+	watch_entry(p, dir.o->id, b.o->links[0].name);
+	place_disturbed(p, dir.o);
+	object_drop(p->cache, b.o);
+	l->have = false;
+	return content_install(p, o, leaf, staged);
+}
+
 int content_resolve(struct pool *p, struct object *o, stamp_t leaf)
 {
 	struct leaf *l = object_leaf(o, leaf);
@@ -469,11 +484,14 @@ int content_resolve(struct pool *p, struct object *o, stamp_t leaf)
 	if (!l && o->content == leaf && o->leaf_count && !o->obsolete) {
 		o->obsolete = true;
 		content_note(p, o);
+		return content_settle(p, o);
 	}
 	if (!l)
 		return 0;
 	int r = l->have ? branch_drop(p, leaf) : 0;
 	object_leaf_remove(o, leaf);
+	if (r == 0)
+		r = content_settle(p, o);
 	content_note(p, o);
 	return r;
 }

@@ -15,15 +15,17 @@ MUST_CHECK int content_apply(struct pool *p, struct object *o, const struct reco
 			     struct apply *ctx);
 /* The content `leaf` is no longer wanted: its branch goes. */
 MUST_CHECK int content_resolve(struct pool *p, struct object *o, stamp_t leaf);
-/* What a removal has seen is no longer wanted where the object stays for something else. */
-MUST_CHECK int content_unwanted(struct pool *p, struct object *o, stamp_t seen);
-/* The object is back, and its bytes are not: they are wanted from a peer. */
-MUST_CHECK int content_again(struct pool *p, struct object *o);
 /* What is missing here: the content to be fetched next, 0: nothing. Pure. */
 stamp_t content_wanted(const struct object *o);
 /* A fetched content stands whole in `staged` (name in the private directory): it becomes what the
  * object shows, or a branch. The staged file is gone afterwards. */
 MUST_CHECK int content_install(struct pool *p, struct object *o, stamp_t leaf, const char *staged);
+/* The object is dead: the files of its losing contents go; the contents are known as missing. */
+MUST_CHECK int content_bury(struct pool *p, struct object *o);
+/* If the content to be shown lies in a branch here, it is shown. */
+MUST_CHECK int content_settle(struct pool *p, struct object *o);
+/* Branches have the owner and mode of their object. */
+MUST_CHECK int content_owner(struct pool *p, struct object *o, mode_t mode, uid_t uid, gid_t gid);
 /* Brings branches to where the object's first name is. */
 MUST_CHECK int content_follow(struct pool *p, struct object *o);
 /* What the object has to be for a content of this stamp to be read from it: the object itself,

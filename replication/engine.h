@@ -90,21 +90,21 @@ struct pool {
 	struct session *sessions[POOL_PEERS_MAX];
 	size_t session_count;
 
-	pthread_mutex_t losers_lock; /* guards the next; see losers.h */
-	struct pair_list doubts, losers, merges;
+	pthread_mutex_t losers_lock; /* guards the next four; see losers.h */
+	struct pair_list doubts, losers, merges, disturbed;
 
 	struct worker *worker;   /* threads and queue; NULL in the simulator */
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
-	bool merging;            /* ... and is being merged: the state is of no position */
 	bool recovering;         /* the journal is repeated: the tree may be ahead of the objects */
 	uint64_t recovered_dir;  /* where losers were last looked for then */
-	struct serving *serving; /* contents that peers fetch from here; worker thread */
-	struct fetches *fetches; /* contents that are missing; has a lock of its own */
-	int64_t room_left;       /* bytes until the disk is looked at again; atomic, see room.h */
-	struct shadows *shadows; /* see shadow.h */
-	uint16_t stuck_slot;     /* whose batch cannot be applied; worker thread */
-	char problem[256];       /* why the pool stopped taking changes; empty: it works */
+	bool in_refused, merging; /* somebody else offered meanwhile; it is merged: no position */
+	struct serving *serving;  /* contents that peers fetch from here; worker thread */
+	struct fetches *fetches;  /* contents that are missing; has a lock of its own */
+	int64_t room_left;        /* bytes until the disk is looked at again; atomic */
+	struct shadows *shadows;
+	uint16_t stuck_slot; /* whose batch cannot be applied; worker thread */
+	char problem[256];   /* why the pool stopped taking changes; empty: it works */
 };
 
 static inline void pool_enter(struct pool *p)

@@ -6,6 +6,7 @@
 
 #include "core/auto.h"
 #include "core/log.h"
+#include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/losers.h"
 
@@ -122,6 +123,8 @@ static int take_away(struct pool *p, struct suspect *s, uint64_t b)
 	if (!l || l->dead || !l->conflict)
 		return 0;
 	rec.kind = REC_UNLINK;
+	if (!alive_elsewhere(s->lost.o, l))
+		rec.flags = REC_F_LAST;
 	rec.id = s->lost.o->id;
 	rec.parent = l->parent;
 	rec.link = (struct record_link){.lid = b,

@@ -116,6 +116,23 @@ bool losers_take_merge(struct pool *p, uint64_t *ret_goes, uint64_t *ret_stays)
 	return true;
 }
 
+int losers_disturb(struct pool *p, uint64_t dir)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	return pair_add(&p->disturbed, dir, 0);
+}
+
+bool losers_take_disturbed(struct pool *p, uint64_t *ret_dir)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	if (!p->disturbed.count)
+		return false;
+	*ret_dir = p->disturbed.pairs[--p->disturbed.count].a;
+	return true;
+}
+
 int losers_save(struct pool *p, uint8_t **ret, size_t *ret_size)
 {
 	AUTO_LOCK(held, &p->losers_lock);

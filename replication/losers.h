@@ -25,6 +25,9 @@ bool losers_take_merge(struct pool *p, uint64_t *ret_goes, uint64_t *ret_stays);
 MUST_CHECK int losers_doubt(struct pool *p, uint64_t id, uint64_t b);
 bool losers_doubt_at(struct pool *p, size_t i, uint64_t *ret_id, uint64_t *ret_b);
 void losers_doubt_done(struct pool *p, uint64_t id, uint64_t b);
+/* Directories to be looked at when a step is done, see place_disturbed(): noted; one taken. */
+MUST_CHECK int losers_disturb(struct pool *p, uint64_t dir);
+bool losers_take_disturbed(struct pool *p, uint64_t *ret_dir);
 /* For the index. Memory is the caller's. */
 MUST_CHECK int losers_save(struct pool *p, uint8_t **ret, size_t *ret_size);
 MUST_CHECK int losers_load(struct pool *p, const void *data, size_t size);

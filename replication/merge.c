@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/catchup.h"
 #include "replication/content.h"
@@ -12,20 +13,6 @@
 #include "replication/place.h"
 #include "replication/room.h"
 #include "replication/shadow.h"
-
-/* True if every content that counts in the object is covered by the vector. */
-static bool contents_covered(const struct object *o, const struct vector *v)
-{
-	if (!S_ISREG(o->type))
-		return true;
-	if (!o->obsolete && !vector_covers(v, o->content))
-		return false;
-	for (size_t i = 0; i < o->leaf_count; i++) {
-		if (!vector_covers(v, o->leaves[i].stamp))
-			return false;
-	}
-	return true;
-}
 
 static bool counts(const struct object *o, stamp_t stamp)
 {
@@ -71,8 +58,11 @@ static int merge_owner(struct pool *p, struct object *mine, const struct object 
 		mine->attrs.gid = theirs->attrs.gid;
 		return 0;
 	}
-	return p->store->ops->set_owner(p->store, &mine->handle, theirs->attrs.mode & 07777,
-					theirs->attrs.uid, theirs->attrs.gid);
+	int r = content_owner(p, mine, theirs->attrs.mode & 07777, theirs->attrs.uid,
+			      theirs->attrs.gid);
+	return r < 0 ? r
+		     : p->store->ops->set_owner(p->store, &mine->handle, theirs->attrs.mode & 07777,
+						theirs->attrs.uid, theirs->attrs.gid);
 }
 
 static int merge_times(struct pool *p, struct object *mine, const struct object *theirs)
@@ -80,13 +70,10 @@ static int merge_times(struct pool *p, struct object *mine, const struct object 
 	if (stamp_after(theirs->times, mine->times)) {
 		mine->times = theirs->times;
 		mine->attrs.mtime_ns = theirs->attrs.mtime_ns;
-	} else if (theirs->times != mine->times) {
-		return 0;
 	}
 	if (mine->dead || !mine->handle.size)
 		return 0;
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
-				    place_timespec(theirs->attrs.mtime_ns)};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(mine->attrs.mtime_ns)};
 	return p->store->ops->set_times(p->store, &mine->handle, -1, times);
 }
 
@@ -127,95 +114,78 @@ static int merge_xattrs(struct pool *p, struct object *mine, const struct item *
 	return r;
 }
 
-/* A name that they have removed, or moved and then removed. */
-static int remove_link(struct pool *p, struct object *mine, struct dentry *ml,
-		       const struct dentry *tl)
+/* Where the link is by the later of both moves. */
+static int move_link(struct pool *p, struct object *mine, const struct dentry *tl)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
-	struct apply ctx = {.fd = -1, .stamp = tl->died};
-	int r = object_get(p->cache, ml->parent, &dir.o);
-
-	if (r == 0)
-		r = apply_remove(p, mine, ml, &ctx);
-	if (r == 0)
-		r = apply_emptied(p, dir.o, &ctx);
-	return r;
-}
-
-/* They have the name, and here it is not, or elsewhere. */
-static int place_theirs(struct pool *p, struct object *mine, struct dentry *ml,
-			const struct place *from)
-{
-	if (!mine->dead)
-		return place_link(p, mine, ml, from);
-	int r = place_revive(p, mine, ml);
-	/* Its bytes went with the last name; a new object has none yet, see merge_contents(). */
-	return r == 0 && S_ISREG(mine->type) && mine->content
-		       ? object_leaf_add(mine, mine->content, false)
-		       : r;
-}
-
-static int move_link(struct pool *p, struct object *mine, struct dentry *ml,
-		     const struct dentry *tl)
-{
-	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	struct dentry *ml = object_link(mine, tl->lid);
 	struct place from = {0};
-	bool was_dead = ml->dead;
+	bool shown = ml && !ml->dead;
+	bool plain = shown && !ml->conflict;
 	char old_name[256];
+	int r = 0;
 
-	if (!was_dead && tl->dead) {
-		int r = remove_link(p, mine, ml, tl);
-		ml->stamp = tl->stamp;
-		return r;
+	if (shown) {
+		dentry_shown(ml, from.name);
+		(void)snprintf(old_name, sizeof(old_name), "%s", ml->name);
+		r = object_get(p->cache, ml->parent, &dir.o);
+		from.dir = dir.o;
 	}
-	dentry_shown(ml, from.name);
-	(void)snprintf(old_name, sizeof(old_name), "%s", ml->name);
-	bool plain = !ml->conflict;
-	int r = object_get(p->cache, ml->parent, &dir.o);
-	if (r < 0)
-		return r;
-	from.dir = dir.o;
-	if (ml->conflict)
+	if (r == 0 && shown && ml->conflict)
 		losers_remove(p, mine->id, ml->lid);
-	r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name), tl->stamp, &ml);
+	if (r == 0)
+		r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name),
+				    tl->stamp, &ml);
 	if (r < 0)
 		return r;
-	ml->dead = tl->dead;
-	ml->died = tl->died;
-	if (tl->dead)
+	ml->removed = tl->removed;
+	ml->seen = tl->seen;
+	ml->dead = !shown;
+	if (!shown)
 		return 0;
-	r = place_theirs(p, mine, ml, was_dead ? NULL : &from);
-	if (r == 0 && plain && !was_dead && p->losers.count)
-		r = place_vacated(p, dir.o, old_name);
-	return r == 0 && !was_dead ? apply_emptied(p, dir.o, &(struct apply){.fd = -1}) : r;
+	r = place_link(p, mine, ml, &from);
+	return r == 0 && plain && p->losers.count ? place_vacated(p, dir.o, old_name) : r;
 }
 
-static int merge_link(struct pool *p, struct object *mine, const struct item *item,
-		      const struct dentry *tl, const struct vector *their_v,
-		      const struct vector *my_v)
+/* A directory's name: there if it is there for either, unless it was removed since. */
+static int settle_dir(struct pool *p, struct object *mine, const struct dentry *tl)
 {
 	struct dentry *ml = object_link(mine, tl->lid);
 
-	if (!ml) {
-		int r = object_link_set(mine, tl->lid, tl->parent, tl->name, strlen(tl->name),
-					tl->stamp, &ml);
-		if (r < 0)
-			return r;
-		ml->dead = tl->dead;
-		ml->died = tl->died;
-		return tl->dead ? 0 : place_theirs(p, mine, ml, NULL);
-	}
-	if (stamp_after(tl->stamp, ml->stamp))
-		return move_link(p, mine, ml, tl);
-	/* A merge that failed half way may have left a name that is nowhere. */
-	if (tl->stamp == ml->stamp && !tl->dead && !ml->dead && !mine->handle.size)
+	if (ml->dead && !tl->dead) {
+		mine->dead = ml->dead = false;
+		mine->handle.size = 0;
 		return place_link(p, mine, ml, NULL);
-	if (tl->stamp != ml->stamp || tl->dead == ml->dead)
+	}
+	if (!ml->dead && tl->dead) {
+		struct apply ctx = {.fd = -1};
+		return apply_remove(p, mine, ml, &ctx);
+	}
+	return 0;
+}
+
+static int merge_link(struct pool *p, struct object *mine, const struct dentry *tl)
+{
+	struct dentry *ml = object_link(mine, tl->lid);
+	bool later = !ml || stamp_after(tl->stamp, ml->stamp);
+
+	if (later) {
+		int r = move_link(p, mine, tl);
+		return r == 0 && S_ISDIR(mine->type) ? settle_dir(p, mine, tl) : r;
+	}
+	if (ml->stamp != tl->stamp)
 		return 0;
-	if (tl->dead)
-		return contents_covered(mine, their_v) ? remove_link(p, mine, ml, tl) : 0;
-	/* They still have what we removed: it stays removed unless it was written meanwhile. */
-	return contents_covered(&item->state, my_v) ? 0 : move_link(p, mine, ml, tl);
+	/* A merge that failed half way may have left a name that is nowhere. */
+	if (!ml->dead && !mine->dead && !mine->handle.size)
+		return place_link(p, mine, ml, NULL);
+	if (S_ISDIR(mine->type)) /* what we removed stays so */
+		return tl->dead ? settle_dir(p, mine, tl) : 0;
+	if (tl->removed) {
+		if (!ml->removed || stamp_after(tl->seen, ml->seen))
+			ml->seen = tl->seen;
+		ml->removed = true;
+	}
+	return 0;
 }
 
 static int write_inline(struct pool *p, struct object *mine, const struct item *item)
@@ -299,7 +269,7 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 	r = merge_marks(mine.o, theirs);
 	bool named = !theirs->alias_of && !mine.o->alias_of;
 	for (size_t i = 0; r == 0 && named && i < theirs->link_count; i++)
-		r = merge_link(p, mine.o, item, &theirs->links[i], their_v, my_v);
+		r = merge_link(p, mine.o, &theirs->links[i]);
 	bool full = r == -ENOTEMPTY;
 	if (r == 0)
 		r = merge_alias(p, mine.o, theirs);
@@ -320,9 +290,9 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 		return r;
 	r = merge_contents(p, mine.o, theirs, their_v, my_v);
 	if (r == 0)
-		r = content_follow(p, mine.o);
-	if (r == 0)
-		r = apply_emptied(p, mine.o, &(struct apply){.fd = -1, .stamp = mine.o->removed});
+		r = alive_settle(p, mine.o);
+	if (mine.o->removed && S_ISDIR(mine.o->type))
+		place_disturbed(p, mine.o);
 	if (r == 0)
 		r = write_inline(p, mine.o, item);
 	if (r == 0)

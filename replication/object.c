@@ -15,7 +15,7 @@
 #define STATE_VERSION 1
 
 enum { STATE_DEAD = 1, STATE_OBSOLETE = 2 };
-enum { LINK_CONFLICT = 1, LINK_DEAD = 2 };
+enum { LINK_CONFLICT = 1, LINK_DEAD = 2, LINK_REMOVED = 4 };
 
 /* Grows an array by one element and opens a gap at `at`. */
 static void *array_insert(void *array, size_t *count, size_t at, size_t element)
@@ -86,7 +86,8 @@ int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char 
 	l->stamp = stamp;
 	l->conflict = false;
 	l->dead = false;
-	l->died = 0;
+	l->removed = false;
+	l->seen = 0;
 	if (ret)
 		*ret = l;
 	return 0;
@@ -295,8 +296,9 @@ static void encode_arrays(struct wr *w, const struct object *o)
 		wr_u64(w, l->lid);
 		wr_u64(w, l->parent);
 		wr_u64(w, l->stamp);
-		wr_u64(w, l->dead ? l->died : 0);
-		wr_u8(w, (uint8_t)((l->conflict ? LINK_CONFLICT : 0) | (l->dead ? LINK_DEAD : 0)));
+		wr_u64(w, l->seen);
+		wr_u8(w, (uint8_t)((l->conflict ? LINK_CONFLICT : 0) | (l->dead ? LINK_DEAD : 0) |
+				   (l->removed ? LINK_REMOVED : 0)));
 		wr_blob16(w, l->name, strlen(l->name));
 	}
 	wr_u16(w, (uint16_t)o->leaf_count);
@@ -361,7 +363,7 @@ static int decode_links(struct rd *r, struct object *o)
 		uint64_t lid = rd_u64(r);
 		uint64_t parent = rd_u64(r);
 		stamp_t stamp = rd_u64(r);
-		stamp_t died = rd_u64(r);
+		stamp_t seen = rd_u64(r);
 		uint8_t flags = rd_u8(r);
 		size_t size;
 		const char *name = (const char *)rd_blob16(r, 255, &size);
@@ -375,7 +377,8 @@ static int decode_links(struct rd *r, struct object *o)
 			return code;
 		l->conflict = flags & LINK_CONFLICT;
 		l->dead = flags & LINK_DEAD;
-		l->died = l->dead ? died : 0;
+		l->removed = flags & LINK_REMOVED;
+		l->seen = seen;
 	}
 	return 0;
 }

@@ -24,9 +24,10 @@ struct dentry {
 	uint64_t lid;    /* stamp of the record that made the name */
 	uint64_t parent; /* directory id as in the record: resolve aliases before use */
 	stamp_t stamp;   /* of its last move: the later wins */
-	stamp_t died;    /* dead: the record that removed it, so that a concurrent write is known */
 	bool conflict;   /* shown under its conflict name, since another holds the plain one */
-	bool dead;       /* removed; kept so that a concurrent move can be judged */
+	bool dead;       /* not shown; kept so that what came concurrently can be judged */
+	bool removed;    /* somebody removed it where it is now, and knew the next: see alive.h */
+	stamp_t seen;
 	char *name;
 };
 
@@ -63,15 +64,14 @@ struct object {
 	stamp_t content;      /* what the bytes in the backing file are */
 	stamp_t owner;        /* head of mode, uid, gid */
 	stamp_t times;        /* head of mtime */
-	stamp_t removed;      /* directory: rmdir that found it (or made it) empty */
+	stamp_t removed;      /* directory: its latest rmdir; file: content that went knowingly */
 	stamp_t removed_seen; /* the place stamp which that rmdir knew */
 	struct dentry *links;
 	struct leaf *leaves;
 	struct xattr_head *xattrs;
 	stamp_t *marks; /* the last change of each slot that left no stamp elsewhere: removals */
 	size_t link_count, leaf_count, xattr_count, mark_count;
-	struct object_attrs attrs;  /* valid if dead, or not in the backing directory yet; its
-				     * mtime_ns always for directories: what belongs to `times` */
+	struct object_attrs attrs;  /* as of the records; mtime_ns is what belongs to `times` */
 	struct store_handle handle; /* size 0: not in the backing directory */
 
 	unsigned int refs; /* this and all below: of the cache */

@@ -140,7 +140,6 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 		ret[n++] = single[i];
 	for (size_t i = 0; i < o->link_count; i++) {
 		ret[n++] = o->links[i].stamp;
-		ret[n++] = o->links[i].died;
 	}
 	for (size_t i = 0; i < o->leaf_count; i++)
 		ret[n++] = o->leaves[i].stamp;
@@ -160,7 +159,7 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 
 static int take_stamps(const struct object *o, stamp_t **ret, size_t *ret_count)
 {
-	stamp_t *stamps = malloc(sizeof(*stamps) * (5 + 2 * o->link_count + o->leaf_count +
+	stamp_t *stamps = malloc(sizeof(*stamps) * (5 + o->link_count + o->leaf_count +
 						    o->xattr_count + o->mark_count));
 
 	if (!stamps)

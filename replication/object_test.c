@@ -177,7 +177,8 @@ static void fill(struct object *o, int which)
 		xattr_add(o, "trusted.gone", S);
 		xattr_add(o, "user.kept", F);
 		assert_int_equal(object_xattr_keep(o, "user.kept", "red", 3), 0);
-		object_link(o, S)->died = UINT64_C(0x0201) << 48 | ((S + 1) & STAMP_SEQ_MAX);
+		object_link(o, S)->removed = true;
+		object_link(o, S)->seen = UINT64_C(0x0201) << 48 | ((S + 1) & STAMP_SEQ_MAX);
 		assert_int_equal(object_mark(o, C + 1), 0);
 		assert_int_equal(object_mark(o, S + 5), 0);
 		assert_int_equal(object_mark(o, S + 3), 0); /* an earlier one of the same slot */
@@ -213,7 +214,7 @@ static void assert_objects(const struct object *a, const struct object *b)
 		const struct dentry *x = &a->links[i], *y = &b->links[i];
 		assert_true(x->lid == y->lid && x->parent == y->parent && x->stamp == y->stamp);
 		assert_true(x->conflict == y->conflict && x->dead == y->dead);
-		assert_true(x->died == y->died);
+		assert_true(x->removed == y->removed && x->seen == y->seen);
 		assert_string_equal(x->name, y->name);
 	}
 	assert_int_equal(a->leaf_count, b->leaf_count);

@@ -12,6 +12,7 @@
 #include "replication/ahead.h"
 #include "replication/losers.h"
 #include "replication/place.h"
+#include "replication/apply.h"
 
 #define MERGE_DEPTH_MAX 1000
 
@@ -47,11 +48,20 @@ int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t sta
 	}
 	if (dir->dead)
 		return 0;
-	int r = place_settle(p, dir);
+	if (place_settle(p, dir) < 0)
+		place_disturbed(p, dir); /* the change itself is made: its time comes later */
 	/* What told of the new name may have been followed by a look at the times before these. */
 	if (!local)
 		watch_inode(p, dir->id, true);
-	return r;
+	return 0;
+}
+
+void place_disturbed(struct pool *p, const struct object *dir)
+{
+	/* The directory's time is put back, and whether it is still wanted looked at, when all of
+	 * the step is done. */
+	if (dir->id && losers_disturb(p, dir->id) < 0)
+		log_warn("pool \"%s\": out of memory for the time of a directory", p->name);
 }
 
 int place_settle(struct pool *p, struct object *dir)
@@ -97,8 +107,8 @@ static int displace(struct pool *p, struct object *o, struct dentry *l, struct o
 	object_dirty(p->cache, o);
 	watch_entry(p, dir->id, l->name);
 	watch_entry(p, dir->id, shown);
-	r = place_settle(p, dir);
-	return r < 0 ? r : losers_add(p, o->id, l->lid);
+	place_disturbed(p, dir);
+	return losers_add(p, o->id, l->lid);
 }
 
 /* Something stands there that no record knows: put there by hand. It is kept, out of the way. */
@@ -108,6 +118,7 @@ static int displace_stray(struct pool *p, struct object *dir, const char *name)
 	stamp_t stamp = stamp_make(0, seq_from_wall(clock_wall_ns()));
 
 	conflict_name(name, stamp, aside);
+	place_disturbed(p, dir);
 	log_warn("pool \"%s\": \"%s\" in the backing directory is not MultiAll's: kept as \"%s\"",
 		 p->name, name, aside);
 	return p->store->ops->rename(p->store, &dir->handle, name, &dir->handle, aside, 0);
@@ -216,7 +227,7 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 	int r = object_get(p->cache, l->parent, &dir.o);
 
 	if (r == 0 && dir.o->dead)
-		r = place_revive(p, dir.o, NULL);
+		r = place_revive(p, dir.o);
 	if (r < 0)
 		return r;
 	l->conflict = false;
@@ -252,9 +263,12 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 			r = set_made(p, o);
 	}
 	watch_entry(p, dir.o->id, shown);
-	if (r == 0 && from)
-		r = place_settle(p, from->dir);
-	return r < 0 ? r : place_settle(p, dir.o);
+	if (from)
+		place_disturbed(p, from->dir);
+	place_disturbed(p, dir.o);
+	if (S_ISDIR(o->type))
+		place_disturbed(p, o);
+	return r;
 }
 
 int place_remove(struct pool *p, struct object *o, struct object *dir, const char *shown)
@@ -267,6 +281,7 @@ int place_remove(struct pool *p, struct object *o, struct object *dir, const cha
 	if (r == 0)
 		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
 	watch_entry(p, dir->id, shown);
+	place_disturbed(p, dir);
 	return r;
 }
 
@@ -301,26 +316,83 @@ int place_vacated(struct pool *p, struct object *dir, const char *name)
 	return place_link(p, best.o, best_link, &from);
 }
 
-int place_revive(struct pool *p, struct object *o, struct dentry *l)
+/* Who has the plain name that this link wants; NULL: nobody that the pool knows of. */
+static int holder_of(struct pool *p, struct object *dir, const struct dentry *l,
+		     struct object_ref *ret, struct dentry **ret_link)
 {
-	struct dentry *last = NULL;
+	uint64_t id;
+	int r = p->store->ops->lookup(p->store, &dir->handle, l->name, &id, NULL, NULL);
+
+	*ret_link = NULL;
+	if (r == 0)
+		r = object_get(p->cache, id, &ret->o);
+	if (r == 0)
+		*ret_link = object_link_at(p->cache, ret->o, dir->id, l->name, strlen(l->name));
+	return r == -ENOENT || r == MA_EUNKNOWN ? 0 : r;
+}
+
+/* 1: the loser got its name. */
+static int contest(struct pool *p, struct object *dir, struct object *o, struct dentry *l)
+{
+	AUTO_REF struct object_ref holder = {.cache = p->cache};
+	struct dentry *hl;
+	char name[256];
+	int r = holder_of(p, dir, l, &holder, &hl);
+
+	if (r < 0 || (holder.o && !hl) || (hl && !place_wins(o, l, holder.o, hl)))
+		return r;
+	(void)snprintf(name, sizeof(name), "%s", l->name);
+	if (!holder.o) {
+		r = place_vacated(p, dir, name);
+		return r < 0 ? r : 1;
+	}
+	struct place from = {.dir = dir};
+	dentry_shown(l, from.name);
+	losers_remove(p, o->id, l->lid);
+	r = place_link(p, o, l, &from);
+	return r < 0 ? r : 1;
+}
+
+int place_contest(struct pool *p, struct object *dir)
+{
+	uint64_t id, lid;
+
+	for (size_t i = 0; losers_at(p, i, &id, &lid); i++) {
+		AUTO_REF struct object_ref o = {.cache = p->cache};
+		AUTO_REF struct object_ref parent = {.cache = p->cache};
+		if (object_get(p->cache, id, &o.o) < 0)
+			continue;
+		struct dentry *l = object_link(o.o, lid);
+		if (!l || l->dead || !l->conflict ||
+		    object_get(p->cache, l->parent, &parent.o) < 0 || parent.o != dir)
+			continue;
+		int r = contest(p, dir, o.o, l);
+		if (r < 0)
+			return r;
+		if (r == 1)
+			i = (size_t)-1; /* the list has changed: from the beginning */
+	}
+	return 0;
+}
+
+int place_revive(struct pool *p, struct object *o)
+{
+	struct dentry *best = NULL;
 
 	for (size_t i = 0; i < o->link_count; i++) {
-		if (!last || stamp_after(o->links[i].stamp, last->stamp))
-			last = &o->links[i];
+		if (!best || stamp_after(o->links[i].stamp, best->stamp))
+			best = &o->links[i];
 	}
-	l = l ? l : last;
-	if (!l)
+	if (!best)
 		return MA_EUNKNOWN;
-	l->dead = false;
-	l->died = 0;
+	best->dead = false;
 	o->dead = false;
 	o->handle.size = 0;
-	/* The bytes went with the name; the caller knows which content is wanted now. */
-	if (S_ISREG(o->type))
-		o->obsolete = true;
 	object_dirty(p->cache, o);
-	return place_link(p, o, l, NULL);
+	int r = place_link(p, o, best, NULL);
+	if (r < 0)
+		best->dead = o->dead = true;
+	return r;
 }
 
 struct merge_walk {
@@ -371,34 +443,45 @@ static int owner_of(struct pool *p, const struct object *o, struct object_attrs 
 	return r;
 }
 
-static int merge_xattr(struct pool *p, struct object *stays, const struct object *goes,
-		       const struct xattr_head *x)
+static bool is_there(const struct object *o)
 {
-	AUTO_FREE char *value = malloc(RECORD_VALUE_MAX);
-	size_t size = strlen(x->name);
+	return o->handle.size && !o->dead;
+}
 
-	if (!value)
-		return -ENOMEM;
-	if (!stamp_after(x->stamp, object_xattr(stays, x->name, size)))
-		return 0;
-	if (stays->handle.size && goes->handle.size) {
-		const struct store_ops *ops = p->store->ops;
-		ssize_t n =
-			ops->get_xattr(p->store, &goes->handle, x->name, value, RECORD_VALUE_MAX);
-		int r = n >= 0 ? ops->set_xattr(p->store, &stays->handle, x->name, value, (size_t)n,
-						0)
-			       : ops->remove_xattr(p->store, &stays->handle, x->name);
-		if (r < 0 && r != -ENODATA)
-			return r;
+/* The later of both attributes, name by name, become those of the first. */
+static int merge_xattrs(struct pool *p, struct object *stays, struct object *goes)
+{
+	const struct object *there = is_there(stays) ? stays : is_there(goes) ? goes : NULL;
+	int r = is_there(stays) ? apply_remember(p, stays) : 0;
+
+	if (r == 0 && is_there(goes))
+		r = apply_remember(p, goes);
+	for (size_t i = 0; r == 0 && i < goes->xattr_count; i++) {
+		const struct xattr_head *x = &goes->xattrs[i];
+		size_t size = strlen(x->name);
+		if (!stamp_after(x->stamp, object_xattr(stays, x->name, size)))
+			continue;
+		r = object_xattr_set(stays, x->name, size, x->stamp);
+		if (r == 0)
+			r = object_xattr_keep(stays, x->name, x->value, x->size);
 	}
-	return object_xattr_set(stays, x->name, size, x->stamp);
+	for (size_t i = 0; r == 0 && there && i < stays->xattr_count; i++) {
+		const struct xattr_head *x = &stays->xattrs[i];
+		const struct store_ops *ops = p->store->ops;
+		r = x->value ? ops->set_xattr(p->store, &there->handle, x->name, x->value, x->size,
+					      0)
+			     : ops->remove_xattr(p->store, &there->handle, x->name);
+		r = r == -ENODATA ? 0 : r;
+		if (r == 0)
+			r = object_xattr_keep(stays, x->name, NULL, 0);
+	}
+	return r;
 }
 
 /* Facets of the one that goes, where they are later, become those of the one that stays. */
 static int merge_facets(struct pool *p, struct object *stays, struct object *goes)
 {
 	bool later = stamp_after(goes->owner, stays->owner);
-	const struct store_handle *handle = stays->handle.size ? &stays->handle : &goes->handle;
 	struct object_attrs owner;
 
 	if (stamp_after(goes->times, stays->times)) {
@@ -410,36 +493,88 @@ static int merge_facets(struct pool *p, struct object *stays, struct object *goe
 		stays->removed_seen = goes->removed_seen;
 	}
 	int r = owner_of(p, later ? goes : stays, &owner);
+	if (r == 0)
+		r = merge_xattrs(p, stays, goes);
+	if (r < 0)
+		return r;
 	if (later)
 		stays->owner = goes->owner;
-	if (r == 0)
-		r = p->store->ops->set_owner(p->store, handle, owner.mode, owner.uid, owner.gid);
-	for (size_t i = 0; r == 0 && i < goes->xattr_count; i++)
-		r = merge_xattr(p, stays, goes, &goes->xattrs[i]);
+	stays->attrs.mode = owner.mode;
+	stays->attrs.uid = owner.uid;
+	stays->attrs.gid = owner.gid;
+	const struct object *there = is_there(stays) ? stays : is_there(goes) ? goes : NULL;
+	return there ? p->store->ops->set_owner(p->store, &there->handle, owner.mode, owner.uid,
+						owner.gid)
+		     : 0;
+}
+
+/* What is in the one goes into the other; its own name goes. */
+static int merge_entries(struct pool *p, struct object *goes)
+{
+	struct merge_walk walk = {.p = p, .from = goes};
+	int r = p->store->ops->entries(p->store, &goes->handle, merge_child, &walk);
+
+	for (size_t i = 0; r == 0 && i < goes->link_count; i++) {
+		AUTO_REF struct object_ref dir = {.cache = p->cache};
+		char shown[256];
+		dentry_shown(&goes->links[i], shown);
+		if (object_get(p->cache, goes->links[i].parent, &dir.o) == 0)
+			r = place_remove(p, goes, dir.o, shown);
+	}
+	goes->handle.size = 0;
 	return r;
 }
 
-/* Where the later of the two was moved to, there they are. */
-static int merge_places(struct pool *p, struct object *stays, const struct object *goes)
+/* The merged directory is where the later move of the two has put it. */
+static int merge_place(struct pool *p, struct object *stays, const struct dentry *at,
+		       const struct dentry *to)
 {
-	struct dentry *sl = stays->link_count ? &stays->links[0] : NULL;
-	const struct dentry *gl = goes->link_count ? &goes->links[0] : NULL;
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	AUTO_REF struct object_ref to_dir = {.cache = p->cache};
 	struct place from = {0};
+	struct dentry *l;
 
-	if (!sl || !gl || !stamp_after(gl->stamp, sl->stamp))
-		return 0;
-	dentry_shown(sl, from.name);
-	int r = object_get(p->cache, sl->parent, &dir.o);
+	dentry_shown(at, from.name);
+	int r = object_get(p->cache, at->parent, &dir.o);
+	if (r == 0)
+		r = object_get(p->cache, to->parent, &to_dir.o);
 	if (r < 0)
+		return r;
+	bool same = dir.o == to_dir.o && strcmp(at->name, to->name) == 0;
+	AUTO_FREE char *name = strdup(to->name);
+	if (!name)
+		return -ENOMEM;
+	r = object_link_set(stays, stays->links[0].lid, to->parent, name, strlen(name), to->stamp,
+			    &l);
+	if (r < 0 || same)
 		return r;
 	from.dir = dir.o;
-	bool dead = sl->dead;
-	r = object_link_set(stays, sl->lid, gl->parent, gl->name, strlen(gl->name), gl->stamp, &sl);
-	if (r < 0)
-		return r;
-	sl->dead = dead;
-	return dead ? 0 : place_link(p, stays, sl, &from);
+	return place_link(p, stays, l, &from);
+}
+
+static int merge_both(struct pool *p, struct object *stays, struct object *goes)
+{
+	const struct dentry *sl = &stays->links[0];
+	const struct dentry *gl = &goes->links[0];
+	const struct dentry *to = stamp_after(gl->stamp, sl->stamp) ? gl : sl;
+	bool there = is_there(stays);
+	int r = 0;
+
+	if (!there && !is_there(goes))
+		return object_link_set(stays, sl->lid, to->parent, to->name, strlen(to->name),
+				       to->stamp, NULL);
+	if (there && is_there(goes)) {
+		r = merge_entries(p, goes);
+	} else if (!there) {
+		/* Only the other is there: it takes the identity of the one that stays. */
+		r = place_rename_id(p, &goes->handle, stays->id);
+		if (r == 0) {
+			stays->handle = goes->handle;
+			goes->handle.size = 0;
+			stays->dead = false;
+		}
+	}
+	return r < 0 ? r : merge_place(p, stays, there ? sl : gl, to);
 }
 
 int place_merge(struct pool *p, uint64_t a, uint64_t b)
@@ -454,41 +589,23 @@ int place_merge(struct pool *p, uint64_t a, uint64_t b)
 		return r;
 	struct object *stays = stamp_after(x.o->id, y.o->id) ? y.o : x.o;
 	struct object *goes = stays == x.o ? y.o : x.o;
-	if (stays->id == POOL_ROOT_ID || goes->id == POOL_ROOT_ID)
+	if (stays->id == POOL_ROOT_ID || goes->id == POOL_ROOT_ID || !stays->link_count)
 		return MA_ECORRUPT;
+	if (!goes->link_count) { /* never seen here but by this name of the other */
+		goes->alias_of = stays->id;
+		object_dirty(p->cache, goes);
+		return 0;
+	}
 	r = merge_facets(p, stays, goes);
 	if (r < 0)
 		return r;
-	if (!stays->handle.size) {
-		/* Only the other is there: it takes the identity of the one that stays. */
-		r = place_rename_id(p, &goes->handle, stays->id);
-		if (r < 0)
-			return r;
-		stays->handle = goes->handle;
-		goes->handle.size = 0;
-	}
 	goes->alias_of = stays->id;
 	object_dirty(p->cache, stays);
 	object_dirty(p->cache, goes);
-	if (goes->handle.size) {
-		struct merge_walk walk = {.p = p, .from = goes};
-		r = p->store->ops->entries(p->store, &goes->handle, merge_child, &walk);
-		for (size_t i = 0; r == 0 && i < goes->link_count; i++) {
-			AUTO_REF struct object_ref dir = {.cache = p->cache};
-			char shown[256];
-			dentry_shown(&goes->links[i], shown);
-			if (object_get(p->cache, goes->links[i].parent, &dir.o) == 0)
-				r = place_remove(p, goes, dir.o, shown);
-		}
-		goes->handle.size = 0;
-	}
+	r = merge_both(p, stays, goes);
 	if (r < 0)
 		return r;
-	r = merge_places(p, stays, goes);
-	if (r == 0)
-		r = place_settle(p, stays);
-	if (r < 0)
-		return r;
+	place_disturbed(p, stays);
 	watch_inode(p, stays->id, false);
 	return losers_note_merge(p, goes->id, stays->id);
 }

@@ -26,9 +26,10 @@ MUST_CHECK int place_remove(struct pool *p, struct object *o, struct object *dir
 			    const char *shown);
 /* After a name became free: the best conflict loser of that name gets it back. */
 MUST_CHECK int place_vacated(struct pool *p, struct object *dir, const char *name);
-/* A dead object gets this name back (NULL: its last one), and dead directories above it theirs.
- * The caller knows which contents are wanted now. */
-MUST_CHECK int place_revive(struct pool *p, struct object *o, struct dentry *l);
+/* Losers that have become the best for their names in this directory get them. */
+MUST_CHECK int place_contest(struct pool *p, struct object *dir);
+/* A dead object gets its last name back, and dead directories above it theirs. */
+MUST_CHECK int place_revive(struct pool *p, struct object *o);
 /* Two directories of one name are one: the later made becomes an alias of the earlier. */
 MUST_CHECK int place_merge(struct pool *p, uint64_t a, uint64_t b);
 /* Sets the directory's mtime unless it has a later one; also while it is removed. */
@@ -36,6 +37,8 @@ MUST_CHECK int place_touch(struct pool *p, struct object *dir, int64_t time_ns, 
 			   bool local);
 /* After a step inside that is no change of the directory by any record: its mtime is put back. */
 MUST_CHECK int place_settle(struct pool *p, struct object *dir);
+/* Something went into the directory or came out of it beside what a record says of it. */
+void place_disturbed(struct pool *p, const struct object *dir);
 /* Pure: the first of two that want one name gets it. */
 bool place_wins(const struct object *a, const struct dentry *al, const struct object *b,
 		const struct dentry *bl);

@@ -120,6 +120,9 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 		r = checkpoint_load(p);
 	if (r == 0)
 		r = commit_seal(p);
+	/* A peer may be given the state at once, which is what the index says. */
+	if (r == 0)
+		r = commit_flush(p);
 	if (r < 0) {
 		if (!error[0])
 			(void)snprintf(error, size, "cannot open pool \"%s\" (state in %s): %s",
@@ -148,6 +151,7 @@ void pool_free(struct pool *p)
 		p->store->ops->free(p->store);
 	free(p->losers.pairs);
 	free(p->merges.pairs);
+	free(p->disturbed.pairs);
 	free(p->doubts.pairs);
 	locks_done(&p->locks);
 	(void)pthread_rwlock_destroy(&p->barrier);

@@ -344,9 +344,44 @@ int pool_create_nameless(struct pool *p, const struct pool_caller *caller, uint6
 	return 0;
 }
 
-int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, struct stat *ret)
+/* A name that is shown only because a content was to be saved (alive.h) would go as soon as there
+ * is another: as if it were moved to where it is, it stays. */
+static struct dentry *rescued(struct object *o)
 {
-	AUTO_ENTERED pool_entered(p);
+	for (size_t i = 0; i < o->link_count; i++) {
+		if (!o->links[i].dead && o->links[i].removed)
+			return &o->links[i];
+	}
+	return NULL;
+}
+
+static int keep_shown(struct pool *p, struct object *o)
+{
+	struct dentry *l = rescued(o);
+	struct apply ctx = {.fd = -1};
+	char shown[256], old_name[256];
+
+	dentry_shown(l, shown);
+	(void)snprintf(old_name, sizeof(old_name), "%s", l->name);
+	struct record rec = {.kind = REC_RENAME,
+			     .id = o->id,
+			     .parent = l->parent,
+			     .new_parent = l->parent,
+			     .link = {.lid = l->lid,
+				      .id = o->id,
+				      .seen_place = l->stamp,
+				      .seen_content = o->content},
+			     .old_name = old_name,
+			     .old_name_size = strlen(old_name),
+			     .name = shown,
+			     .name_size = strlen(shown),
+			     .time_ns = ops_now_ns()};
+	return pool_submit(p, &rec, &ctx);
+}
+
+static int link_once(struct pool *p, uint64_t id, uint64_t parent, const char *name,
+		     struct stat *ret)
+{
 	AUTO_REF struct object_ref o = {.cache = p->cache};
 	AUTO_ENTRY struct entry e = {0};
 	AUTO_LOCKS struct locks_held held = {0};
@@ -362,7 +397,11 @@ int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, st
 	if (e.o.o)
 		return -EEXIST;
 	uint64_t ids[] = {e.dir.o->id, o.o->id};
-	locks_take(&p->locks, ids, 2, &held);
+	bool keeps = rescued(o.o);
+	if (keeps)
+		locks_take_all(&p->locks, &held);
+	else
+		locks_take(&p->locks, ids, 2, &held);
 	r = entry_check(&e, name);
 	if (r == 0 && o.o->nameless) {
 		r = adopt_nameless(p, o.o, e.dir.o, name);
@@ -370,6 +409,11 @@ int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, st
 	}
 	if (r == 0 && o.o->dead)
 		r = -ENOENT;
+	if (r < 0)
+		return r;
+	if ((rescued(o.o) != NULL) != keeps)
+		return -EAGAIN;
+	r = keeps ? keep_shown(p, o.o) : 0;
 	if (r < 0)
 		return r;
 	struct record rec = {.kind = REC_LINK,
@@ -380,6 +424,17 @@ int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, st
 			     .time_ns = ops_now_ns()};
 	r = pool_submit(p, &rec, &ctx);
 	return r < 0 ? r : stat_as(p, o.o, ret);
+}
+
+int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, struct stat *ret)
+{
+	AUTO_ENTERED pool_entered(p);
+	int r;
+
+	do {
+		r = link_once(p, id, parent, name, ret);
+	} while (r == -EAGAIN);
+	return r;
 }
 
 static void link_seen(const struct entry *e, struct record_link *ret)

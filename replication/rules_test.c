@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/content.h"
 #include "replication/equal.h"
@@ -61,8 +62,53 @@ static void test_unlink_holds(void **state)
 				   .leaves = leaves,
 				   .leaf_count = (size_t) !!leaves[0].stamp + !!leaves[1].stamp};
 
-		if (unlink_holds(&o, &l, &seen) != rows[i].holds)
+		o.links = &l;
+		o.link_count = 1;
+		bool goes = S_ISDIR(o.type) ? unlink_holds(&l, &seen)
+					    : !l.dead && alive_removed(&o, &l, &seen, true) &&
+						      !alive_wants(&o, &l);
+		if (goes != rows[i].holds)
 			fail_msg("%s", rows[i].rule);
+	}
+}
+
+/* Of several names: which are shown, given what was removed by whom. */
+static void test_alive(void **state)
+{
+	static const struct {
+		const char *rule;
+		stamp_t seen[2]; /* of the first and the second name, 0: not removed */
+		stamp_t content, leaf;
+		bool shown[2];
+	} rows[] = {
+		{"both are there", {0, 0}, A(6), 0, {true, true}},
+		{"one went, the content stays by the other", {A(6), 0}, B(7), 0, {false, true}},
+		{"both went knowingly", {A(6), A(6)}, A(6), 0, {false, false}},
+		{"written unseen: the later name stays", {A(6), A(6)}, B(7), 0, {false, true}},
+		{"one of them saw it", {A(6), B(7)}, B(7), 0, {false, false}},
+		{"two contents, one unseen", {A(6), A(6)}, A(6), B(7), {false, true}},
+		{"two contents, both seen", {A(6), B(7)}, A(6), B(7), {false, false}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct leaf leaf = {.stamp = rows[i].leaf};
+		struct dentry l[2] = {{.lid = A(1), .stamp = A(4)}, {.lid = A(2), .stamp = A(5)}};
+		struct object o = {.type = S_IFREG,
+				   .content = rows[i].content,
+				   .leaves = &leaf,
+				   .leaf_count = leaf.stamp != 0,
+				   .links = l,
+				   .link_count = 2};
+
+		for (size_t k = 0; k < 2; k++) {
+			l[k].removed = rows[i].seen[k] != 0;
+			l[k].seen = rows[i].seen[k];
+		}
+		for (size_t k = 0; k < 2; k++) {
+			if (alive_wants(&o, &l[k]) != rows[i].shown[k])
+				fail_msg("%s: name %zu", rows[i].rule, k);
+		}
 	}
 }
 
@@ -278,10 +324,11 @@ static void test_losers_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unlink_holds),   cmocka_unit_test(test_place_wins),
-		cmocka_unit_test(test_content_wanted), cmocka_unit_test(test_send_eligible),
-		cmocka_unit_test(test_by_state),       cmocka_unit_test(test_losers),
-		cmocka_unit_test(test_merges),         cmocka_unit_test(test_losers_bound),
+		cmocka_unit_test(test_alive),         cmocka_unit_test(test_unlink_holds),
+		cmocka_unit_test(test_place_wins),    cmocka_unit_test(test_content_wanted),
+		cmocka_unit_test(test_send_eligible), cmocka_unit_test(test_by_state),
+		cmocka_unit_test(test_losers),        cmocka_unit_test(test_merges),
+		cmocka_unit_test(test_losers_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,8 @@ static void send_greeting(struct pool *p, struct session *s, bool ask)
 
 	if (!bytes)
 		return;
+	/* What the peer is sending of its state it begins anew when it hears this. */
+	catchup_in_void(p, s->node);
 	struct wr w = wr_init(bytes, size);
 	{
 		AUTO_LOCK(held, &p->position_lock);
@@ -530,6 +532,7 @@ void session_tick(struct pool *p, uint64_t now_ms)
 		}
 	}
 	receive_retry(p);
+	catchup_tick(p);
 	fetch_pump(p);
 	if (equal_check(p) < 0)
 		log_debug("pool \"%s\": equal contents stay a conflict for now", p->name);

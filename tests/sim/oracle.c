@@ -169,8 +169,8 @@ static int compare_hashes(const void *a, const void *b)
 
 static bool is_present(const struct oracle *o, uint64_t content)
 {
-	return !content ||
-	       bsearch(&content, o->present, o->present_count, sizeof(content), compare_hashes);
+	return !content || (o->present_count && bsearch(&content, o->present, o->present_count,
+							sizeof(content), compare_hashes));
 }
 
 struct walk {

@@ -1,20 +1,5 @@
-/* links: tests/sim/sim.c tests/sim/sim_clock.c tests/sim/sim_net.c tests/sim/sim_node.c
- *        tests/sim/sim_ops.c tests/sim/sim_worker.c tests/sim/plan.c tests/sim/disk.c
- *        tests/sim/oracle.c tests/sim/store_dump.c tests/sim/store_mem.c
- *        tests/sim/store_mem_attr.c tests/sim/store_mem_data.c tests/sim/store_mem_names.c
- *        tests/sim/store_mem_undo.c net/message.c net/member.c core/crypto.c core/db.c core/err.c
- *        core/io.c core/log.c
- *        replication/adopt.c replication/ahead.c replication/checkpoint.c replication/apply.c
- * replication/apply_rename.c replication/batch.c replication/branch.c replication/catchup.c
- * replication/commit.c replication/content.c replication/delta.c replication/equal.c
- * replication/fetch.c replication/fetch_serve.c replication/index.c replication/item.c
- * replication/room.c replication/journal.c replication/locks.c replication/losers.c
- * replication/merge.c replication/object.c replication/object_cache.c replication/place.c
- * replication/pool.c replication/pool_data.c replication/pool_file.c replication/pool_name.c
- *        replication/receive.c replication/record.c replication/segment.c
- *        replication/send.c replication/session.c replication/shadow.c replication/stamp.c
- * replication/store_dir.c replication/store_dir_attr.c replication/store_dir_make.c
- *        replication/store_dir_names.c replication/store_dir_object.c replication/store_fds.c
+/* links: tests/sim/[a-z]*.c replication/[a-z]*.c !replication/pools.c !replication/worker.c
+ *        net/message.c net/member.c core/[a-z]*.c !core/clock.c
  * SPDX-License-Identifier: Apache-2.0
  * Runs plans: SEED=n one, with all its steps; SEEDS=from-to a range; SCRIPT=file a plan that was
  * written down; without these the scripts beside this file and a fixed range. What fails is made

@@ -13,7 +13,7 @@
 #include "tests/sim/store_mem.h"
 
 #define ROUND_MS        100
-#define HEAL_ROUNDS_MAX 3000 /* five minutes of simulated time */
+#define HEAL_ROUNDS_MAX 2000 /* three minutes of simulated time */
 #define DELIVER_MAX     20000
 
 void sim_fail(struct sim *sim, const char *format, ...)
@@ -32,7 +32,7 @@ void sim_trace(struct sim *sim, const char *format, ...)
 {
 	va_list args;
 
-	if (!sim->verbose)
+	if (!sim->verbose || sim->quiet)
 		return;
 	(void)fprintf(stderr, "  %6llu ms  ", (unsigned long long)sim_clock_now());
 	va_start(args, format);
@@ -204,6 +204,7 @@ static void heal(struct sim *sim)
 	}
 	connect_all(sim);
 	for (uint32_t i = 0; i < HEAL_ROUNDS_MAX && !sim->failure[0]; i++) {
+		sim->quiet = i > 60; /* by then it only repeats itself */
 		run_round(sim, i);
 		if (i > 2 && sim_net_quiet(sim) && oracle_in_sync(sim, why, sizeof(why)))
 			return;

@@ -43,7 +43,7 @@ struct sim {
 	struct oracle *oracle;
 	bool verbose;
 	size_t step; /* the one being run */
-	bool healing;
+	bool healing, quiet;
 	char failure[512]; /* empty: none so far */
 	char *detail;      /* lines that belong to it */
 };

@@ -244,6 +244,8 @@ static void handle(struct sim_node *to, uint16_t from, const struct item *item)
 		if (item->type != MESSAGE_ACK && item->type != MESSAGE_PEERS)
 			sim_trace(to->sim, "node %u <- node %u: %s, %zu bytes", to->number, from,
 				  info ? info->name : "?", item->size);
+		if (item->type == MESSAGE_POOL_HELD)
+			sim_trace(to->sim, "      %.*s", (int)item->size - 10, item->body + 10);
 		session_message(p, from, item->type, item->body + skip, item->size - skip);
 	}
 }
