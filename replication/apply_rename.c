@@ -281,7 +281,7 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 
 	if (moves && S_ISDIR(m->o.o->type) && !ctx->local &&
 	    place_is_above(p, m->o.o->id, m->to.o->id))
-		moves = false; /* would put the directory into itself: see 0005-names.md */
+		moves = false; /* would put the directory into itself: see 0008-names.md */
 	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
 	bool over = removes && moves && !m->l->dead && (ctx->local || replaced_stands_there(p, m));
 	if (m->ol && !over)
