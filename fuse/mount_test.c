@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@ struct pool {
 	struct pool_watch watch;
 	atomic_uint looks; /* how often the mount asked for attributes, in whatever way */
 	atomic_int opens;  /* descriptors given and not closed */
+	atomic_bool wrote_exempt;
 	/* A look at this name stops, with its answer ready, until the gate opens. */
 	pthread_mutex_t gate_lock;
 	pthread_cond_t gate_moved;
@@ -186,11 +189,21 @@ void pool_pages_dropped(struct pool *pool, uint64_t id, uint64_t since)
 	(void)since;
 }
 
+/* Whether the calling thread is exempt from quotas. */
+static bool exempt(void)
+{
+	struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(SYS_capget, &self, caps) == 0 &&
+	       (caps[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE));
+}
+
 ssize_t pool_write(struct pool *pool, uint64_t id, int fd, const void *data, size_t size,
 		   off_t offset, unsigned int flags)
 {
-	(void)pool;
 	(void)id;
+	pool->wrote_exempt = exempt();
 	ssize_t n =
 		pwrite(fd, data, size, flags & POOL_WRITE_APPEND ? lseek(fd, 0, SEEK_END) : offset);
 
@@ -513,6 +526,32 @@ static void test_append_pushed_along(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+/* Quotas are the file system's, which exempts root; a user's writes are not root's. */
+static void test_users_are_limited(void **state)
+{
+	struct world *world = world_of(state);
+	char path[160];
+
+	path_in(world->path, "f", path);
+	bool able = exempt();
+	int fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (int round = 0; round < 3; round++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(setuid(65534) == 0 && write(fd, "user", 4) == 4 ? 0 : 1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_false(world->pool.wrote_exempt);
+		assert_int_equal(write(fd, "root", 4), 4);
+		assert_int_equal(world->pool.wrote_exempt, able);
+	}
+	assert_int_equal(close(fd), 0);
+}
+
 /* ---- ends */
 
 static void test_end_with_open_files(void **state)
@@ -586,6 +625,7 @@ int main(void)
 		CASE(overtaken_lookup),
 		CASE(overtaken_listing),
 		CASE(append_pushed_along),
+		CASE(users_are_limited),
 		CASE(end_with_open_files),
 		CASE(unmounted_from_outside),
 		CASE(killed_daemon),

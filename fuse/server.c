@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +29,9 @@
 #define SIGNAL_WAKE  SIGURG
 #define WAKE_WAIT_NS 2000000
 
+/* Of users, which the thread is bound by just now. A new thread has what its maker had. */
+enum limits { LIMITS_UNKNOWN, LIMITS_NONE, LIMITS_USER };
+
 struct worker {
 	struct server *server;
 	struct worker *next;
@@ -35,6 +40,7 @@ struct worker {
 	void *request; /* REQUEST_SIZE */
 	char *scratch; /* SERVER_REQUEST_MAX, made when first needed */
 	atomic_bool reading;
+	enum limits limits;
 };
 
 struct server {
@@ -92,6 +98,27 @@ static int worker_new(struct server *server, struct worker **ret)
 	}
 	*ret = worker;
 	return 0;
+}
+
+/* What is done for a user is bound by the user's quota, from which root, that is the daemon, is
+ * exempt. A capability of the calling thread alone; changed only when it has to be. */
+static void limits_set(struct worker *worker, const void *request)
+{
+	const struct fuse_in_header *head = request;
+	struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+	enum limits wanted = head->uid == 0 ? LIMITS_NONE : LIMITS_USER;
+
+	if (worker->limits == wanted || syscall(SYS_capget, &self, caps) != 0)
+		return;
+	uint32_t *effective = &caps[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective;
+	uint32_t bit = CAP_TO_MASK(CAP_SYS_RESOURCE);
+
+	*effective &= ~bit;
+	if (wanted == LIMITS_NONE)
+		*effective |= caps[CAP_TO_INDEX(CAP_SYS_RESOURCE)].permitted & bit;
+	if (syscall(SYS_capset, &self, caps) == 0)
+		worker->limits = wanted;
 }
 
 static void request_serve(struct server *server, void *request, size_t size)
@@ -229,6 +256,8 @@ static void *worker_run(void *arg)
 		/* A call may take long (fsync): someone must be left to take the next one. */
 		if (last && server->count < SERVER_THREADS_MAX)
 			(void)server_grow(server);
+		if ((size_t)n >= sizeof(struct fuse_in_header))
+			limits_set(worker, worker->request);
 		request_serve(server, worker->request, (size_t)n);
 		if (server->stopping || worker_retire(worker, false))
 			return NULL;
