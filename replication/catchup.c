@@ -34,7 +34,7 @@ struct catchup_out {
 	uint8_t *item;
 	size_t item_size; /* not 0: built, not sent yet */
 	bool begun;
-	uint64_t sent_bytes;
+	uint64_t sent_bytes, sent_items, items; /* so far; in all, about */
 	uint64_t started_ms;
 	uint8_t *position; /* as in the index */
 	size_t position_size;
@@ -70,6 +70,10 @@ int catchup_out_start(struct pool *p, struct session *s)
 		out->begun_at = rd_u64(&rd);
 		vector_read(&rd, &out->at);
 		r = rd.failed ? MA_ECORRUPT : 0;
+	}
+	for (size_t i = 0; r == 0 && i < out->at.count; i++) {
+		uint16_t slot = out->at.entries[i].slot;
+		r = index_change_count(out->view, slot, vector_get(&s->have, slot), &out->items);
 	}
 	out->item = r == 0 ? malloc(ITEM_MAX) : NULL;
 	if (r == 0 && !out->item)
@@ -158,7 +162,7 @@ static int item_write(struct pool *p, struct object *row, const struct object *n
 	bool whole = there && S_ISREG(row->type) && !row->obsolete && !now->obsolete &&
 		     now->content == row->content && st.st_size <= ITEM_INLINE_MAX;
 	wr_u8(w, whole);
-	wr_u64(w, whole ? (uint64_t)st.st_size : 0);
+	wr_u64(w, there && S_ISREG(row->type) ? (uint64_t)st.st_size : 0);
 	if (whole && st.st_size > 0) {
 		uint8_t *data = w->at;
 		if ((size_t)(w->end - w->at) < (size_t)st.st_size)
@@ -253,6 +257,7 @@ static int pump_one(struct pool *p, struct session *s)
 	if (r < 0)
 		return r;
 	out->sent_bytes += out->item_size;
+	out->sent_items++;
 	out->item_size = 0;
 	return 1;
 }
@@ -303,13 +308,18 @@ uint64_t catchup_needed(const struct session *s, uint64_t tail)
 	return s->out && s->out->begun_at < tail ? s->out->begun_at : tail;
 }
 
-void catchup_progress(struct pool *p, const struct session *s, struct pool_peer_status *ret)
+void catchup_progress(const struct session *s, struct pool_peer_status *ret)
 {
-	(void)p;
 	if (!s->out)
 		return;
 	uint64_t took_ms = clock_boot_ms() - s->out->started_ms;
 	ret->catchup_done_bytes = s->out->sent_bytes;
+	/* How many is known, how large only for those sent: the rest will be about as large. */
+	ret->catchup_total_bytes = s->out->sent_bytes;
+	if (s->out->sent_items && s->out->items > s->out->sent_items)
+		ret->catchup_total_bytes =
+			(uint64_t)((double)s->out->sent_bytes * (double)s->out->items /
+				   (double)s->out->sent_items);
 	if (took_ms)
 		ret->catchup_rate = (double)s->out->sent_bytes * 1000.0 / (double)took_ms;
 }

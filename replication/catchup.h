@@ -21,7 +21,7 @@ void catchup_out_free(struct session *s);
 void catchup_pump(struct pool *p, struct session *s);
 /* Journal position that the session needs while its state is sent; `tail` if none. */
 uint64_t catchup_needed(const struct session *s, uint64_t tail);
-void catchup_progress(struct pool *p, const struct session *s, struct pool_peer_status *ret);
+void catchup_progress(const struct session *s, struct pool_peer_status *ret);
 /* CATCHUP_OFFER, _BEGIN, _ITEM, _END. */
 MUST_CHECK int catchup_receive(struct pool *p, uint16_t node, uint16_t type, struct rd *body);
 /* The same, with the session_lock held: the others are greeted later. */

@@ -35,6 +35,7 @@ struct missing {
 	struct pool *p;          /* for the patch's callbacks */
 	struct store_handle basis, target;
 	uint64_t written;
+	uint64_t bytes, got; /* expected; here so far */
 	UT_hash_handle hh;
 };
 
@@ -42,6 +43,9 @@ struct fetches {
 	pthread_mutex_t lock; /* guards table and asked; the rest is the worker thread's */
 	struct missing *table;
 	size_t asked;
+	/* Of the contents that were missing since there were none missing. */
+	uint64_t total_bytes, done_bytes, began_ms;
+	uint16_t from; /* who was asked last */
 };
 
 void fetch_hash_piece(struct hasher *h, uint64_t offset, const void *data, size_t size)
@@ -112,9 +116,39 @@ void fetch_note(struct pool *p, uint64_t id)
 		log_error("pool \"%s\": out of memory for the list of missing contents", p->name);
 		return;
 	}
+	if (!f->table) {
+		f->total_bytes = f->done_bytes = 0;
+		f->began_ms = clock_boot_ms();
+	}
 	memset(m, 0, sizeof(*m));
 	m->id = id;
 	HASH_ADD(hh, f->table, id, sizeof(id), m);
+}
+
+void fetch_expect(struct pool *p, uint64_t id, uint64_t bytes)
+{
+	struct fetches *f = fetches_of(p);
+	AUTO_LOCK(held, &f->lock);
+	struct missing *m = missing_find(f, id);
+
+	if (!m || bytes <= m->bytes)
+		return;
+	f->total_bytes += bytes - m->bytes;
+	m->bytes = bytes;
+}
+
+void fetch_progress(struct pool *p, uint16_t node, struct pool_peer_status *ret)
+{
+	struct fetches *f = fetches_of(p);
+	AUTO_LOCK(held, &f->lock);
+	uint64_t took_ms = clock_boot_ms() - f->began_ms;
+
+	if (!f->table || f->from != node || !f->total_bytes)
+		return;
+	ret->catchup_total_bytes = f->total_bytes;
+	ret->catchup_done_bytes = f->done_bytes < f->total_bytes ? f->done_bytes : f->total_bytes;
+	if (took_ms)
+		ret->catchup_rate = (double)f->done_bytes * 1000.0 / (double)took_ms;
 }
 
 size_t fetch_count(struct pool *p)
@@ -167,6 +201,14 @@ static void forget_staged(struct pool *p, struct missing *m)
 	if (m->staged)
 		(void)p->store->ops->unlink(p->store, &p->private_dir, name, false);
 	m->staged = false;
+}
+
+static void got(struct fetches *f, struct missing *m, uint64_t bytes)
+{
+	AUTO_LOCK(held, &f->lock);
+
+	f->done_bytes += bytes - m->got;
+	m->got = bytes;
 }
 
 /* The question is over; what is still missing is asked for again, not before `wait_ms`. */
@@ -269,7 +311,7 @@ static bool ask(struct pool *p, struct missing *m, stamp_t leaf)
 		return false;
 	AUTO_LOCK(held, &f->lock);
 	m->leaf = leaf;
-	m->node = s->node;
+	m->node = f->from = s->node;
 	m->written = 0;
 	f->asked++;
 	hasher_init(&m->hash);
@@ -329,6 +371,7 @@ void fetch_peer_gone(struct pool *p, uint16_t node)
 	{
 		if (m->leaf && m->node == node) {
 			forget_staged(p, m);
+			got(f, m, 0);
 			question_over(f, m, 0);
 		}
 	}
@@ -460,6 +503,7 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 	if (!m || m->leaf != leaf || m->node != node)
 		return 0; /* an answer to a question that is over */
 	int r = 0;
+	fetch_expect(p, id, size);
 	if (status == FETCH_MORE || status == FETCH_DELTA) {
 		size_t n = rd_left(body);
 		const uint8_t *data = rd_bytes(body, n);
@@ -469,8 +513,10 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 			r = stage(p, m, offset, data, n);
 		if (status == FETCH_MORE)
 			fetch_hash_piece(&m->hash, offset, data, n);
-		if (r == 0)
+		if (r == 0) {
+			got(f, m, status == FETCH_DELTA ? m->written : offset + n);
 			return 0;
+		}
 	}
 	const uint8_t *theirs = status == FETCH_LAST ? rd_bytes(body, HASH_SIZE) : NULL;
 	if (status == FETCH_NONE)
@@ -490,6 +536,7 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 			 err_text(r));
 	if (r < 0)
 		forget_staged(p, m);
+	got(f, m, r < 0 ? 0 : m->bytes);
 	question_over(f, m, r < 0 ? ASK_AGAIN_MS : 0);
 	fetch_pump(p);
 	return 0;

@@ -16,6 +16,10 @@
 MUST_CHECK int fetch_new(struct pool *p);
 /* The object has a content missing (content_wanted()). */
 void fetch_note(struct pool *p, uint64_t id);
+/* As a peer says, so many bytes long: for the progress that is shown. */
+void fetch_expect(struct pool *p, uint64_t id, uint64_t bytes);
+/* Fills in the progress if contents come from this node. */
+void fetch_progress(struct pool *p, uint16_t node, struct pool_peer_status *ret);
 /* How many objects have. */
 size_t fetch_count(struct pool *p);
 /* Asks connected peers, as far as the window allows. */

@@ -18,7 +18,8 @@ struct index {
 	pthread_mutex_t lock; /* guards the connection, not the transaction */
 	char *path;
 	struct db *db;
-	struct db_stmt *get, *put, *delete, *change_put, *change_delete, *changes, *ids;
+	struct db_stmt *get, *put, *delete, *change_put, *change_delete, *changes, *change_count,
+		*ids;
 	struct db_stmt *value_get, *value_put;
 };
 
@@ -43,6 +44,7 @@ int index_open(const char *path, struct index **ret, char *error, size_t size)
 		{"SELECT stamp, id FROM change WHERE (stamp, id)>(?1, ?2) AND stamp<=?3 "
 		 "ORDER BY stamp, id LIMIT ?4",
 		 &ix->changes},
+		{"SELECT count(*) FROM change WHERE stamp>?1 AND stamp<=?2", &ix->change_count},
 		{"SELECT id FROM object WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3", &ix->ids},
 		{"SELECT data FROM value WHERE name=?1", &ix->value_get},
 		{"INSERT OR REPLACE INTO value VALUES(?1,?2)", &ix->value_put},
@@ -224,6 +226,20 @@ int index_changes(struct index *ix, uint16_t slot, struct index_mark *after, uin
 		*after = (struct index_mark){.seq = stamp_seq(stamp), .id = ret_ids[count - 1]};
 	}
 	return r < 0 ? r : count;
+}
+
+int index_change_count(struct index *ix, uint16_t slot, uint64_t after, uint64_t *ret_sum)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	db_bind_int(ix->change_count, 1, (int64_t)stamp_make(slot, after));
+	db_bind_int(ix->change_count, 2, (int64_t)stamp_make(slot, STAMP_SEQ_MAX));
+	int r = db_step(ix->change_count);
+	if (r != 1)
+		return r < 0 ? r : MA_ECORRUPT;
+	*ret_sum += (uint64_t)db_int(ix->change_count, 0);
+	db_reset(ix->change_count);
+	return 0;
 }
 
 /* Lock held. */

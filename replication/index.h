@@ -47,6 +47,9 @@ struct index_mark {
 /* Ids changed by `slot` behind the mark, up to `max` of them; moves the mark. Returns how many. */
 MUST_CHECK int index_changes(struct index *ix, uint16_t slot, struct index_mark *after,
 			     uint64_t *ret_ids, size_t max);
+/* Adds how many changes of `slot` there are behind this number. */
+MUST_CHECK int index_change_count(struct index *ix, uint16_t slot, uint64_t after,
+				  uint64_t *ret_sum);
 /* Ids greater than `after`, up to `max`: to walk over all objects. */
 MUST_CHECK int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max);
 

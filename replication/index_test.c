@@ -336,6 +336,11 @@ static void test_changes(void **state)
 		assert_int_equal(walk(rig->ix, slots[s], 9, 16, ids), 5);
 		assert_int_equal(walk(rig->ix, slots[s], 40, 16, ids), 1);
 		assert_int_equal(walk(rig->ix, slots[s], STAMP_SEQ_MAX, 16, ids), 0);
+		uint64_t sum = 100;
+		assert_int_equal(index_change_count(rig->ix, slots[s], 10, &sum), 0);
+		assert_int_equal(sum, 104);
+		assert_int_equal(index_change_count(rig->ix, slots[s], 0, &sum), 0);
+		assert_int_equal(sum, 109);
 	}
 	assert_int_equal(walk(rig->ix, 2, 0, 16, ids), 0);
 	assert_int_equal(walk(rig->ix, 0, 0, 16, ids), 0);

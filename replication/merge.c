@@ -9,6 +9,7 @@
 #include "replication/apply.h"
 #include "replication/catchup.h"
 #include "replication/content.h"
+#include "replication/fetch.h"
 #include "replication/losers.h"
 #include "replication/place.h"
 #include "replication/room.h"
@@ -302,6 +303,8 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 	if (r == 0)
 		r = merge_times(p, mine.o, theirs);
 	content_note(p, mine.o);
+	if (!item->has_data)
+		fetch_expect(p, mine.o->id, item->size);
 	watch_inode(p, mine.o->id, false);
 	return r == 0 && full ? -ENOTEMPTY : r;
 }

@@ -284,6 +284,8 @@ void session_serve(struct pool *p, struct session *s)
 	if (!lacks && !(reaches && missed <= p->log_max))
 		s->cursor = journal_open_from(p->journal);
 	s->state = SESSION_LOG;
+	s->began = s->cursor;
+	s->began_ms = clock_boot_ms();
 	send_pump(p, s);
 }
 
@@ -626,6 +628,21 @@ static const char *state_word(const struct session *s)
 	}
 }
 
+static void show_progress(struct pool *p, const struct session *s, struct pool_peer_status *ret)
+{
+	if (s->state == SESSION_LOG) {
+		uint64_t took_ms = clock_boot_ms() - s->began_ms;
+		ret->catchup_done_bytes = s->cursor - s->began;
+		ret->catchup_total_bytes = journal_tail(p->journal) - s->began;
+		if (took_ms)
+			ret->catchup_rate =
+				(double)ret->catchup_done_bytes * 1000.0 / (double)took_ms;
+	}
+	catchup_progress(s, ret);
+	if (!ret->catchup_total_bytes && s->state != SESSION_DOWN)
+		fetch_progress(p, s->node, ret);
+}
+
 static void peer_status(struct pool *p, struct session *s, struct pool_peer_status *ret)
 {
 	uint64_t now = clock_boot_ms();
@@ -637,7 +654,7 @@ static void peer_status(struct pool *p, struct session *s, struct pool_peer_stat
 	ret->behind_bytes = s->unacked_bytes + s->backlog_bytes;
 	if (s->last_ack_ms)
 		ret->last_ack_age_s = (double)(now - s->last_ack_ms) / 1000.0;
-	catchup_progress(p, s, ret);
+	show_progress(p, s, ret);
 	AUTO_LOCK(held, &p->position_lock);
 	ret->equal = session_equal(p, s);
 }

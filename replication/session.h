@@ -50,6 +50,7 @@ struct session {
 	struct vector have; /* acknowledged: on their disk */
 	struct vector sent; /* on the way or there */
 	uint64_t cursor;    /* LOG: journal position to go on from */
+	uint64_t began, began_ms; /* LOG: the first one, and when */
 	struct journal_reader reader;
 	uint8_t *own; /* LOG: own records read and not yet sealed, as in a batch */
 	size_t own_size, own_capacity;
