@@ -112,6 +112,100 @@ static void test_alive(void **state)
 	}
 }
 
+/* Which names of an object are shown: two of them, the second moved later. Each row says what is
+ * known of either, which contents count, and what is shown of it. */
+static const struct {
+	const char *rule;
+	mode_t type;
+	bool removed[2];
+	stamp_t seen[2];
+	bool obsolete;
+	stamp_t content, leaf;
+	bool wants[2];
+} alive_rows[] = {
+	{"nothing was removed", S_IFREG, {0, 0}, {0, 0}, 0, A(6), 0, {true, true}},
+	{"one of two", S_IFREG, {1, 0}, {A(6), 0}, 0, A(6), 0, {false, true}},
+	{"one of two, with a write unseen", S_IFREG, {1, 0}, {A(6), 0}, 0, B(7), 0, {false, true}},
+	{"both, all of it seen", S_IFREG, {1, 1}, {A(6), A(6)}, 0, A(6), 0, {false, false}},
+	{"both, a write unseen: the latest",
+	 S_IFREG,
+	 {1, 1},
+	 {A(6), A(6)},
+	 0,
+	 B(7),
+	 0,
+	 {false, true}},
+	{"seen by one is enough", S_IFREG, {1, 1}, {A(6), B(7)}, 0, B(7), 0, {false, false}},
+	{"a loser unseen", S_IFREG, {1, 1}, {A(6), A(6)}, 0, A(6), B(3), {false, true}},
+	{"a loser seen by the other", S_IFREG, {1, 1}, {A(6), B(3)}, 0, A(6), B(3), {false, false}},
+	{"what counts no more", S_IFREG, {1, 1}, {A(6), A(6)}, 1, B(7), 0, {false, false}},
+	{"a symlink has no content", S_IFLNK, {1, 1}, {0, 0}, 0, 0, 0, {false, false}},
+	{"one name of a symlink", S_IFLNK, {0, 1}, {0, 0}, 0, 0, 0, {true, false}},
+};
+
+static void test_alive_wants(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(alive_rows); i++) {
+		struct dentry links[2] = {{.stamp = A(4)}, {.stamp = B(5)}};
+		struct leaf leaf = {.stamp = alive_rows[i].leaf};
+		struct object o = {.type = alive_rows[i].type,
+				   .obsolete = alive_rows[i].obsolete,
+				   .content = alive_rows[i].content,
+				   .links = links,
+				   .link_count = 2,
+				   .leaves = &leaf,
+				   .leaf_count = leaf.stamp != 0};
+
+		for (int k = 0; k < 2; k++) {
+			links[k].removed = alive_rows[i].removed[k];
+			links[k].seen = alive_rows[i].seen[k];
+		}
+		if (alive_wants(&o, &links[0]) != alive_rows[i].wants[0] ||
+		    alive_wants(&o, &links[1]) != alive_rows[i].wants[1])
+			fail_msg("%s", alive_rows[i].rule);
+		/* One shown or not: whether another is does not ask for this one. */
+		links[0].dead = true;
+		assert_true(alive_elsewhere(&o, &links[0]) && !alive_elsewhere(&o, &links[1]));
+	}
+}
+
+/* What a removal leaves behind, whether or not the name goes by it; the link's last move is A(5).
+ */
+static void test_alive_removed(void **state)
+{
+	static const struct {
+		const char *rule;
+		mode_t type;
+		bool before, last;
+		stamp_t had_seen, seen_place, seen_content;
+		bool counts;
+		stamp_t seen, unwanted;
+	} rows[] = {
+		{"a name goes", S_IFREG, 0, 0, 0, A(5), A(6), true, A(6), 0},
+		{"the last one: the content, too", S_IFREG, 0, 1, 0, A(5), A(6), true, A(6), A(6)},
+		{"moved since: only the content", S_IFREG, 0, 1, 0, A(4), A(6), false, 0, A(6)},
+		{"seen where it came later", S_IFREG, 0, 0, 0, B(5), A(6), true, A(6), 0},
+		{"of two that saw, the later", S_IFREG, 1, 0, A(6), A(5), B(7), true, B(7), 0},
+		{"not the earlier", S_IFREG, 1, 0, B(7), A(5), A(6), true, B(7), 0},
+		{"a symlink has no content", S_IFLNK, 0, 1, 0, A(5), 0, true, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct dentry l = {
+			.stamp = A(5), .removed = rows[i].before, .seen = rows[i].had_seen};
+		struct object o = {.type = rows[i].type, .links = &l, .link_count = 1};
+		struct record_link seen = {.seen_place = rows[i].seen_place,
+					   .seen_content = rows[i].seen_content};
+
+		bool counts = alive_removed(&o, &l, &seen, rows[i].last);
+		if (counts != rows[i].counts || l.removed != (rows[i].counts || rows[i].before) ||
+		    l.seen != rows[i].seen || o.removed != rows[i].unwanted)
+			fail_msg("%s", rows[i].rule);
+	}
+}
+
 /* Two that want one name. */
 static void test_place_wins(void **state)
 {
@@ -325,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alive),         cmocka_unit_test(test_unlink_holds),
+		cmocka_unit_test(test_alive_wants),   cmocka_unit_test(test_alive_removed),
 		cmocka_unit_test(test_place_wins),    cmocka_unit_test(test_content_wanted),
 		cmocka_unit_test(test_send_eligible), cmocka_unit_test(test_by_state),
 		cmocka_unit_test(test_losers),        cmocka_unit_test(test_merges),
