@@ -39,7 +39,7 @@ static void note_ack(struct pool *p, uint16_t node)
 	struct session *s = session_find(p, node);
 
 	if (s)
-		s->ack_due = true;
+		session_owe(s, SESSION_ACK_MS);
 }
 
 static int park(struct pool *p, uint16_t node, const void *body, size_t size, bool journaled)

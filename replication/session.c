@@ -16,6 +16,7 @@
 #include "replication/fetch.h"
 #include "replication/losers.h"
 #include "replication/room.h"
+#include "replication/worker.h"
 
 #define GREET_AGAIN_MS 1000 /* at most this often, when a gap shows */
 
@@ -131,7 +132,7 @@ void session_greet_all(struct pool *p)
 	for (size_t i = 0; i < p->session_count; i++) {
 		if (p->sessions[i]->state == SESSION_DOWN)
 			continue;
-		p->sessions[i]->ack_due = true;
+		session_owe(p->sessions[i], 0);
 		session_greet(p, p->sessions[i], false);
 	}
 }
@@ -180,7 +181,7 @@ static void session_reset(struct session *s)
 	s->state = SESSION_DOWN;
 	unacked_back(s);
 	s->their_whole = false;
-	s->ack_due = false;
+	s->ack_due_ms = 0;
 	free(s->own);
 	s->own = NULL;
 	s->own_size = s->own_capacity = 0;
@@ -341,7 +342,7 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 	} else if (asks) {
 		send_greeting(p, s, false);
 	}
-	s->ack_due = true;
+	session_owe(s, 0);
 	bool serving = s->state != SESSION_GREETING && s->state != SESSION_HELD;
 	if (serving && number == s->their_greeting)
 		return 0; /* repeated for our sake: what it asks for is under way */
@@ -553,8 +554,29 @@ static void send_ack(struct pool *p, struct session *s)
 		wr_u8(&w, whole);
 		wr_bytes(&w, p->flushed_hash, STATE_HASH_SIZE);
 	}
-	s->ack_due = false;
+	s->ack_due_ms = 0;
 	send_small(p, s, MESSAGE_ACK, &w);
+}
+
+void session_owe(struct session *s, uint64_t within_ms)
+{
+	uint64_t due = clock_boot_ms() + within_ms;
+
+	if (!s->ack_due_ms || due < s->ack_due_ms)
+		s->ack_due_ms = due;
+}
+
+uint64_t session_owed_in(struct pool *p, uint64_t now_ms)
+{
+	AUTO_LOCK(held, &p->session_lock);
+	uint64_t first = UINT64_MAX;
+
+	for (size_t i = 0; i < p->session_count; i++) {
+		uint64_t due = p->sessions[i]->ack_due_ms;
+		if (due && due < first)
+			first = due;
+	}
+	return first == UINT64_MAX ? first : first > now_ms ? first - now_ms : 0;
 }
 
 void session_acknowledge(struct pool *p)
@@ -564,13 +586,13 @@ void session_acknowledge(struct pool *p)
 	{
 		AUTO_LOCK(held, &p->session_lock);
 		for (size_t i = 0; i < p->session_count; i++)
-			due = due || p->sessions[i]->ack_due;
+			due = due || p->sessions[i]->ack_due_ms;
 	}
 	if (!due || commit_sync(p, journal_tail(p->journal)) < 0)
 		return;
 	AUTO_LOCK(held, &p->session_lock);
 	for (size_t i = 0; i < p->session_count; i++) {
-		if (p->sessions[i]->ack_due)
+		if (p->sessions[i]->ack_due_ms)
 			send_ack(p, p->sessions[i]);
 	}
 }
@@ -582,8 +604,9 @@ void session_state_changed(struct pool *p)
 	for (size_t i = 0; i < p->session_count; i++) {
 		struct session *s = p->sessions[i];
 		if (s->state != SESSION_DOWN && s->state != SESSION_GREETING)
-			send_ack(p, s);
+			session_owe(s, 0);
 	}
+	worker_wake_intake(p);
 }
 
 uint64_t session_needed(struct pool *p)

@@ -20,6 +20,9 @@
 /* A node that comes back meets its peers one after the other within this time; who met it first
  * must not send it what the others are about to send themselves. */
 #define SESSION_RELAY_MS 1000
+/* One acknowledgement, and one fdatasync(2), for all that came meanwhile; the flush that follows a
+ * change sooner sends it sooner. */
+#define SESSION_ACK_MS 50
 /* A peer that missed more than this gets the state: many changes to one object go as one. */
 #define SESSION_LOG_MAX     (8u << 20)
 #define SESSION_UNACKED_MAX 4096 /* batches remembered for "behind"; older ones are summed up */
@@ -56,7 +59,7 @@ struct session {
 	size_t own_size, own_capacity;
 	uint32_t own_count;
 	uint64_t connected[16]; /* bit per node number: whom the peer hears itself */
-	bool ack_due;
+	uint64_t ack_due_ms;    /* when an acknowledgement is to be sent; 0: none is owed */
 	bool their_whole;
 	uint8_t their_hash[STATE_HASH_SIZE];
 	struct vector their_vector; /* which their_hash belongs to */
@@ -90,7 +93,11 @@ void session_message(struct pool *p, uint16_t node, uint16_t type, const void *b
 void session_tick(struct pool *p, uint64_t now_ms);
 /* A batch is complete in the journal, its first record at `from`: to all that are live. */
 void session_offer(struct pool *p, const struct batch *batch, uint64_t from);
-/* After the messages at hand: make durable, acknowledge. */
+/* An acknowledgement is owed within this time; session_lock held. */
+void session_owe(struct session *s, uint64_t within_ms);
+/* Milliseconds until one is to be sent; UINT64_MAX: none is owed. */
+uint64_t session_owed_in(struct pool *p, uint64_t now_ms);
+/* Makes durable what has come, acknowledges it where that is owed. Worker thread. */
 void session_acknowledge(struct pool *p);
 /* A flush is done: tell positions and state hash. */
 void session_state_changed(struct pool *p);

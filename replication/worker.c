@@ -38,7 +38,8 @@ struct worker {
 	pthread_cond_t commit_wake, intake_wake, checkpoint_wake;
 	bool stop;
 	bool changed;
-	bool due; /* a checkpoint */
+	bool due;  /* a checkpoint */
+	bool owes; /* an acknowledgement that does not wait */
 	struct event *first;
 	struct event **last;
 };
@@ -179,11 +180,12 @@ static struct event *next_event(struct worker *w, uint64_t us, bool *ret_stop)
 	struct timespec until = in_us(us);
 	AUTO_LOCK(held, &w->lock);
 
-	while (!w->stop && !w->first) {
+	while (!w->stop && !w->first && !w->owes) {
 		if (pthread_cond_timedwait(&w->intake_wake, &w->lock, &until) == ETIMEDOUT)
 			break;
 	}
 	*ret_stop = w->stop;
+	w->owes = false;
 	struct event *e = w->first;
 	if (e) {
 		w->first = e->next;
@@ -239,19 +241,32 @@ static void *intake_thread(void *arg)
 	bool stop = false;
 
 	while (!stop) {
-		bool busy = __atomic_load_n(&w->first, __ATOMIC_RELAXED) != NULL;
-		if (!busy)
+		uint64_t now = clock_boot_ms();
+		uint64_t wait = session_owed_in(w->p, now);
+		if (wait == 0)
 			session_acknowledge(w->p);
-		struct event *e = next_event(w, TICK_MS * 1000, &stop);
+		struct event *e =
+			next_event(w, 1000 * (wait && wait < TICK_MS ? wait : TICK_MS), &stop);
 		if (e)
 			handle(w->p, e);
-		uint64_t now = clock_boot_ms();
+		now = clock_boot_ms();
 		if (now - ticked_ms >= TICK_MS) {
 			ticked_ms = now;
 			session_tick(w->p, now);
 		}
 	}
 	return NULL;
+}
+
+void worker_wake_intake(struct pool *p)
+{
+	struct worker *w = p->worker;
+
+	if (!w)
+		return;
+	AUTO_LOCK(held, &w->lock);
+	w->owes = true;
+	(void)pthread_cond_signal(&w->intake_wake);
 }
 
 static void post(struct pool *p, enum event_kind kind, uint16_t node, struct net_message *message)

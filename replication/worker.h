@@ -28,5 +28,7 @@ void worker_post_down(struct pool *p, uint16_t node);
 void worker_post_expect(struct pool *p, uint16_t node);
 void worker_post_forget(struct pool *p, uint16_t node);
 void worker_post_writable(struct pool *p, uint16_t node);
+/* An acknowledgement has become due. */
+void worker_wake_intake(struct pool *p);
 
 #endif
