@@ -428,24 +428,24 @@ static int merge_child(void *arg, const char *name, uint64_t id, mode_t type)
 	return 0;
 }
 
+static bool is_there(const struct object *o)
+{
+	return o->handle.size && !o->dead;
+}
+
 /* Mode and owner that a directory has: in the tree, or in the record that has just made it. */
 static int owner_of(struct pool *p, const struct object *o, struct object_attrs *ret)
 {
 	struct stat st;
 
 	*ret = o->attrs;
-	if (!o->handle.size)
+	if (!is_there(o))
 		return 0;
 	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
 	ret->mode = st.st_mode & 07777;
 	ret->uid = st.st_uid;
 	ret->gid = st.st_gid;
 	return r;
-}
-
-static bool is_there(const struct object *o)
-{
-	return o->handle.size && !o->dead;
 }
 
 /* The later of both attributes, name by name, become those of the first. */
@@ -560,9 +560,16 @@ static int merge_both(struct pool *p, struct object *stays, struct object *goes)
 	bool there = is_there(stays);
 	int r = 0;
 
-	if (!there && !is_there(goes))
-		return object_link_set(stays, sl->lid, to->parent, to->name, strlen(to->name),
-				       to->stamp, NULL);
+	if (!there && !is_there(goes)) {
+		AUTO_FREE char *name = strdup(to->name);
+		struct dentry *l = NULL;
+		r = name ? object_link_set(stays, sl->lid, to->parent, name, strlen(name),
+					   to->stamp, &l)
+			 : -ENOMEM;
+		if (l)
+			l->dead = true;
+		return r;
+	}
 	if (there && is_there(goes)) {
 		r = merge_entries(p, goes);
 	} else if (!there) {

@@ -210,7 +210,7 @@ void plan_make(uint64_t seed, struct plan *ret)
 	if (!ret->steps)
 		abort();
 	/* Most begin connected, some with files that all know. */
-	if (upto(&y, 8))
+	if (upto(&y, 8) || ret->calm)
 		ret->steps[ret->count++] = (struct step){.verb = VERB_HEAL, .node = 1};
 	while (ret->count < count) {
 		struct step *s = &ret->steps[ret->count++];
