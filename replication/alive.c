@@ -5,15 +5,6 @@
 #include "replication/content.h"
 #include "replication/place.h"
 
-static bool seen_by_someone(const struct object *o, stamp_t content)
-{
-	for (size_t i = 0; i < o->link_count; i++) {
-		if (o->links[i].removed && o->links[i].seen == content)
-			return true;
-	}
-	return false;
-}
-
 static bool all_removed(const struct object *o)
 {
 	for (size_t i = 0; i < o->link_count; i++) {
@@ -23,18 +14,10 @@ static bool all_removed(const struct object *o)
 	return true;
 }
 
-/* A content that counts and that nobody who removed a name knew of. */
-static bool has_unseen(const struct object *o)
+/* Contents that count: the one shown here, and those beside it. */
+static size_t heads(const struct object *o)
 {
-	if (!S_ISREG(o->type))
-		return false;
-	if (!o->obsolete && !seen_by_someone(o, o->content))
-		return true;
-	for (size_t i = 0; i < o->leaf_count; i++) {
-		if (!seen_by_someone(o, o->leaves[i].stamp))
-			return true;
-	}
-	return false;
+	return S_ISREG(o->type) ? o->leaf_count + !o->obsolete : 0;
 }
 
 static const struct dentry *latest(const struct object *o)
@@ -52,7 +35,7 @@ bool alive_wants(const struct object *o, const struct dentry *l)
 {
 	if (!l->removed)
 		return true;
-	return all_removed(o) && has_unseen(o) && l == latest(o);
+	return all_removed(o) && heads(o) && l == latest(o);
 }
 
 bool alive_elsewhere(const struct object *o, const struct dentry *l)
@@ -64,26 +47,56 @@ bool alive_elsewhere(const struct object *o, const struct dentry *l)
 	return false;
 }
 
-bool alive_removed(struct object *o, struct dentry *l, const struct record_link *seen, bool last)
+/* A content that went knowingly with the last name: it is none beside others, and does not keep the
+ * object. */
+static int drop_gone(struct pool *p, struct object *o, stamp_t gone)
 {
-	bool counts = !stamp_after(l->stamp, seen->seen_place);
-
-	if (last && S_ISREG(o->type) && stamp_after(seen->seen_content, o->removed))
-		o->removed = seen->seen_content;
-	if (!counts)
-		return false;
-	if (!l->removed || stamp_after(seen->seen_content, l->seen))
-		l->seen = seen->seen_content;
-	l->removed = true;
-	return true;
+	if (!S_ISREG(o->type) || !gone || (heads(o) < 2 && !all_removed(o)))
+		return 0;
+	if (object_leaf(o, gone))
+		return content_resolve(p, o, gone);
+	if (o->content == gone && !o->obsolete)
+		o->obsolete = true;
+	return 0;
 }
 
-/* A content that went knowingly with the last name is none beside others. */
-static int drop_gone(struct pool *p, struct object *o)
+/* All who removed a name knew this content and no later one. */
+static bool known_to_all(const struct object *o, stamp_t content)
 {
-	size_t heads = o->leaf_count + !o->obsolete;
+	for (size_t i = 0; i < o->link_count; i++) {
+		if (!o->links[i].removed || o->links[i].seen != content)
+			return false;
+	}
+	return o->link_count > 0;
+}
 
-	return S_ISREG(o->type) && o->removed && heads > 1 ? content_resolve(p, o, o->removed) : 0;
+int alive_removed(struct pool *p, struct object *o, struct dentry *l,
+		  const struct record_link *seen, bool last)
+{
+	stamp_t gone = last && S_ISREG(o->type) ? seen->seen_content : 0;
+
+	if (!stamp_after(l->stamp, seen->seen_place)) {
+		if (!l->removed || stamp_after(seen->seen_content, l->seen))
+			l->seen = seen->seen_content;
+		l->removed = true;
+	}
+	if (S_ISREG(o->type) && known_to_all(o, seen->seen_content))
+		gone = seen->seen_content;
+	if (stamp_after(gone, o->removed))
+		o->removed = gone;
+	object_dirty(p->cache, o);
+	return drop_gone(p, o, gone);
+}
+
+/* What stays by another name keeps the content that went last. */
+static int keep_one(struct object *o)
+{
+	if (!S_ISREG(o->type) || o->dead || heads(o) || all_removed(o))
+		return 0;
+	if (o->content != o->removed)
+		return object_leaf_add(o, o->removed, false);
+	o->obsolete = false;
+	return 0;
 }
 
 /* A name comes back, or is there for the first time. */
@@ -93,8 +106,10 @@ static int come(struct pool *p, struct object *o, struct dentry *l)
 	int r = 0;
 
 	/* The bytes went with the names; what they were of is now missing. */
-	if (was_dead && S_ISREG(o->type) && !o->obsolete) {
-		r = object_leaf_add(o, o->content, false);
+	if (was_dead && S_ISREG(o->type)) {
+		stamp_t content = o->obsolete && o->removed ? o->removed : o->content;
+		if (!o->obsolete || !o->leaf_count)
+			r = object_leaf_add(o, content, false);
 		if (r < 0)
 			return r;
 		o->obsolete = true;
@@ -116,7 +131,12 @@ int alive_settle(struct pool *p, struct object *o)
 {
 	if (S_ISDIR(o->type) || o->branch_of)
 		return 0;
-	int r = drop_gone(p, o);
+	if (S_ISREG(o->type) && !o->obsolete && known_to_all(o, o->content) &&
+	    stamp_after(o->content, o->removed))
+		o->removed = o->content;
+	int r = keep_one(o);
+	if (r == 0)
+		r = drop_gone(p, o, o->removed);
 	/* First those that come, so that the object need not be made anew. */
 	for (size_t i = 0; r == 0 && i < o->link_count; i++) {
 		if (o->links[i].dead && alive_wants(o, &o->links[i]))

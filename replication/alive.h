@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Which names of an object are shown. A name that was removed is not, but if all are removed and
- * there is a content that none of those who removed them had seen, the latest stays.
+ * Which names of an object are shown. A name that was removed is not; but if all are removed and
+ * there is a content that nobody removed knowingly (with the last name as far as he knew, or all of
+ * them one name each), the latest name stays.
  * Owns nothing. Directories follow other rules (0008-names.md).
- * Callers hold the barrier and all object locks, for alive_removed() the object's.
+ * Callers hold the barrier and all object locks.
  * Invariant: what is shown follows from the object's names and contents, not from the order in
  * which they came.
  */
@@ -13,9 +14,10 @@
 
 /* Pure: is this name to be shown? */
 bool alive_wants(const struct object *o, const struct dentry *l);
-/* Notes that the name was removed by somebody who saw this much. `last`: and with it, as far as he
- * knew, the content. True if it counts, that is, unless the name has moved meanwhile. */
-bool alive_removed(struct object *o, struct dentry *l, const struct record_link *seen, bool last);
+/* Notes that the name was removed by somebody who saw this much; it counts unless the name has
+ * moved meanwhile. `last`: and with it, as far as he knew, the content. */
+MUST_CHECK int alive_removed(struct pool *p, struct object *o, struct dentry *l,
+			     const struct record_link *seen, bool last);
 /* Makes it so. */
 MUST_CHECK int alive_settle(struct pool *p, struct object *o);
 /* True if a name of the object but this one is shown. */

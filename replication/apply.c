@@ -172,11 +172,9 @@ static int remove_file(struct pool *p, struct object *o, struct dentry *l, struc
 {
 	int r = ctx->local ? remove_link(p, o, l, dir, ctx) : 0;
 
-	if (r < 0)
-		return r;
-	(void)alive_removed(o, l, &rec->link, rec->flags & REC_F_LAST);
-	object_dirty(p->cache, o);
-	return ctx->local ? 0 : alive_settle(p, o);
+	if (r == 0)
+		r = alive_removed(p, o, l, &rec->link, rec->flags & REC_F_LAST);
+	return r < 0 || ctx->local ? r : alive_settle(p, o);
 }
 
 static int apply_unlink(struct pool *p, const struct record *rec, struct apply *ctx)

@@ -250,13 +250,13 @@ static bool replaced_stands_there(struct pool *p, struct rename *m)
 	       id == m->other.o->id;
 }
 
-/* Notes that the other name was replaced. True: it is not to be shown any more. */
-static bool removes_other(struct rename *m, const struct record *rec)
+/* Notes that the other name was replaced. 1: it is not to be shown any more. */
+static int removes_other(struct pool *p, struct rename *m, const struct record *rec)
 {
 	if (S_ISDIR(m->other.o->type))
 		return unlink_holds(m->ol, &rec->other);
-	(void)alive_removed(m->other.o, m->ol, &rec->other, rec->flags & REC_F_LAST);
-	return !m->ol->dead && !alive_wants(m->other.o, m->ol);
+	int r = alive_removed(p, m->other.o, m->ol, &rec->other, rec->flags & REC_F_LAST);
+	return r < 0 ? r : !m->ol->dead && !alive_wants(m->other.o, m->ol);
 }
 
 static int remove_other(struct pool *p, struct rename *m, bool removes, const struct apply *ctx)
@@ -270,15 +270,24 @@ static int remove_other(struct pool *p, struct rename *m, bool removes, const st
 	return r == -ENOTEMPTY ? 0 : r;
 }
 
+static void still_there(struct rename *m)
+{
+	m->ol->removed = false;
+	m->ol->seen = 0;
+	m->other.o->obsolete = false;
+}
+
 static int rename_plain(struct pool *p, const struct record *rec, struct rename *m,
 			struct apply *ctx)
 {
 	bool moves = stamp_after(rec->stamp, m->l->stamp);
-	bool removes = m->ol && removes_other(m, rec);
+	int removes = m->ol ? removes_other(p, m, rec) : 0;
 	bool vacates = !m->l->dead && !m->l->conflict;
 	char old_name[256];
 	int r = 0;
 
+	if (removes < 0)
+		return removes;
 	if (moves && S_ISDIR(m->o.o->type) && !ctx->local &&
 	    place_is_above(p, m->o.o->id, m->to.o->id))
 		moves = false; /* would put the directory into itself: see 0008-names.md */
@@ -292,7 +301,7 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 		return r;
 	r = move_name(p, rec, m, over, ctx);
 	if (r < 0 && over && ctx->local)
-		m->ol->removed = false; /* it is still there, and no peer will hear of it */
+		still_there(m); /* and no peer will hear of it */
 	if (r == 0 && over)
 		r = bury_replaced(p, m);
 	if (r == 0)

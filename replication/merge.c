@@ -17,7 +17,8 @@
 
 static bool counts(const struct object *o, stamp_t stamp)
 {
-	return (!o->obsolete && o->content == stamp) ||
+	/* What went with the last name may have to stay, by what else is known: see alive.h. */
+	return (!o->obsolete && o->content == stamp) || (o->dead && o->removed == stamp) ||
 	       object_leaf((struct object *)(uintptr_t)o, stamp);
 }
 

@@ -26,8 +26,8 @@ struct dentry {
 	stamp_t stamp;   /* of its last move: the later wins */
 	bool conflict;   /* shown under its conflict name, since another holds the plain one */
 	bool dead;       /* not shown; kept so that what came concurrently can be judged */
-	bool removed;    /* somebody removed it where it is now, and knew the next: see alive.h */
-	stamp_t seen;
+	bool removed;    /* somebody removed it where it is now: see alive.h */
+	stamp_t seen;    /* ... when this was its content */
 	char *name;
 };
 

@@ -138,9 +138,8 @@ static size_t stamps_of(const struct object *o, stamp_t *ret)
 
 	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		ret[n++] = single[i];
-	for (size_t i = 0; i < o->link_count; i++) {
+	for (size_t i = 0; i < o->link_count; i++)
 		ret[n++] = o->links[i].stamp;
-	}
 	for (size_t i = 0; i < o->leaf_count; i++)
 		ret[n++] = o->leaves[i].stamp;
 	for (size_t i = 0; i < o->xattr_count; i++)

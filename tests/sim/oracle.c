@@ -22,6 +22,7 @@ struct change {
 	uint16_t node;
 	uint64_t pos;   /* of the node's journal, after the call */
 	bool uncertain; /* a power cut may have undone it */
+	bool name;      /* only a name of several went */
 };
 
 struct history {
@@ -142,10 +143,14 @@ void oracle_changed(struct sim_node *n, uint64_t before, uint64_t after)
 		add_change(n, before, after);
 }
 
-void oracle_removed(struct sim_node *n, uint64_t content)
+void oracle_removed(struct sim_node *n, uint64_t content, bool last)
 {
-	if (content)
-		add_change(n, content, 0);
+	struct oracle *o = n->sim->oracle;
+
+	if (!content)
+		return;
+	add_change(n, content, 0);
+	o->changes[o->change_count - 1].name = !last;
 }
 
 void oracle_crashed(struct sim_node *n, uint64_t durable)
@@ -214,12 +219,17 @@ static void walk_dir(struct sim_node *n, const struct store_handle *dir, bool to
 /* The content is there, was removed by somebody who saw it, or became one of which that is true. */
 static bool is_accounted(struct oracle *o, uint64_t content, bool *seen)
 {
+	size_t names = 0;
+
 	if (is_present(o, content))
 		return true;
 	for (size_t i = 0; i < o->change_count; i++) {
 		if (o->changes[i].before != content || seen[i])
 			continue;
 		seen[i] = true;
+		/* Two who removed one name each, of two: the content went by both. */
+		if (o->changes[i].name && ++names < 2)
+			continue;
 		if (!o->changes[i].after || is_accounted(o, o->changes[i].after, seen))
 			return true;
 	}

@@ -19,8 +19,9 @@ void oracle_acknowledged(struct sim_node *n, const struct vector *have);
 uint64_t oracle_content(struct sim_node *n, uint64_t id);
 /* An application on the node made `after` of `before`, which it saw. Either may be 0. */
 void oracle_changed(struct sim_node *n, uint64_t before, uint64_t after);
-/* An application on the node removed this content, which it saw. */
-void oracle_removed(struct sim_node *n, uint64_t content);
+/* An application on the node removed this content, which it saw, or (not `last`) one of its names.
+ */
+void oracle_removed(struct sim_node *n, uint64_t content, bool last);
 void oracle_crashed(struct sim_node *n, uint64_t durable);
 /* The last call of the node's application stands in the journal up to here. */
 

@@ -231,12 +231,10 @@ static int op_link(struct sim_node *n, const struct step *s)
 	return r < 0 ? r : pool_link(n->pool, from.st.st_ino, to.parent, to.name, &st);
 }
 
-/* What goes with the last name of a file; 0: nothing. */
-static uint64_t content_of_last(struct sim_node *n, const struct target *t)
+/* What goes with a name of a file; 0: nothing. */
+static uint64_t content_of(struct sim_node *n, const struct target *t)
 {
-	return t->st.st_ino && S_ISREG(t->st.st_mode) && t->st.st_nlink == 1
-		       ? oracle_content(n, t->st.st_ino)
-		       : 0;
+	return t->st.st_ino && S_ISREG(t->st.st_mode) ? oracle_content(n, t->st.st_ino) : 0;
 }
 
 static int op_remove(struct sim_node *n, const struct step *s)
@@ -246,11 +244,11 @@ static int op_remove(struct sim_node *n, const struct step *s)
 
 	if (r < 0)
 		return r;
-	uint64_t content = content_of_last(n, &t);
+	uint64_t content = content_of(n, &t);
 	r = s->verb == VERB_RMDIR ? pool_rmdir(n->pool, t.parent, t.name)
 				  : pool_unlink(n->pool, t.parent, t.name);
 	if (r == 0)
-		oracle_removed(n, content);
+		oracle_removed(n, content, t.st.st_nlink == 1);
 	return r;
 }
 
@@ -278,10 +276,10 @@ static int op_rename(struct sim_node *n, const struct step *s)
 	/* The kernel's own checks. */
 	if (other && !flags && S_ISDIR(from.st.st_mode) != S_ISDIR(to.st.st_mode))
 		return S_ISDIR(to.st.st_mode) ? -EISDIR : -ENOTDIR;
-	uint64_t content = other && !flags ? content_of_last(n, &to) : 0;
+	uint64_t content = other && !flags ? content_of(n, &to) : 0;
 	r = pool_rename(n->pool, from.parent, from.name, to.parent, to.name, flags);
 	if (r == 0)
-		oracle_removed(n, content);
+		oracle_removed(n, content, to.st.st_nlink == 1);
 	return r;
 }
 
