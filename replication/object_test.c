@@ -143,6 +143,41 @@ static void test_xattrs(void **state)
 	object_clear(&o);
 }
 
+/* Of each slot the latest, and no more slots than a vector holds. */
+static void test_marks(void **state)
+{
+	struct object o = {.id = F};
+
+	(void)state;
+	assert_int_equal(object_mark(&o, stamp_make(64, 5)), 0);
+	assert_int_equal(object_mark(&o, stamp_make(65, 4)), 0);
+	assert_int_equal(object_mark(&o, stamp_make(64, 9)), 0);
+	assert_int_equal(object_mark(&o, stamp_make(64, 7)), 0);
+	assert_int_equal(o.mark_count, 2);
+	assert_true(o.marks[0] == stamp_make(64, 9) && o.marks[1] == stamp_make(65, 4));
+	for (uint16_t slot = 66; o.mark_count < VECTOR_MAX; slot++)
+		assert_int_equal(object_mark(&o, stamp_make(slot, 1)), 0);
+	assert_int_equal(object_mark(&o, stamp_make(63, 1)), MA_ELIMIT);
+	assert_int_equal(object_mark(&o, stamp_make(65, 6)), 0);
+	object_clear(&o);
+}
+
+/* Values of attributes are kept for those that have a head, and let go again. */
+static void test_kept_values(void **state)
+{
+	struct object o = {.id = F};
+
+	(void)state;
+	xattr_add(&o, "user.a", S);
+	assert_int_equal(object_xattr_keep(&o, "user.b", "x", 1), MA_EUNKNOWN);
+	assert_int_equal(object_xattr_keep(&o, "user.a", "value", 5), 0);
+	assert_int_equal(object_xattr_keep(&o, "user.a", "", 0), 0);
+	assert_true(o.xattrs[0].value && o.xattrs[0].size == 0);
+	assert_int_equal(object_xattr_keep(&o, "user.a", NULL, 3), 0);
+	assert_true(!o.xattrs[0].value && o.xattrs[0].size == 0);
+	object_clear(&o);
+}
+
 /* What docs/vectors/object-NAME.hex says. */
 static void fill(struct object *o, int which)
 {
@@ -578,7 +613,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_links),           cmocka_unit_test(test_links_bound),
 		cmocka_unit_test(test_leaves),          cmocka_unit_test(test_xattrs),
-		cmocka_unit_test(test_vectors),         cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_vectors),         cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_kept_values),     cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_refused),         cmocka_unit_test(test_hash_covers),
 		cmocka_unit_test(test_hash_leaves_out), cmocka_unit_test(test_hash_zero),
 		cmocka_unit_test(test_conflict_names),  cmocka_unit_test(test_shown),

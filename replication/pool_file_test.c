@@ -121,6 +121,16 @@ static void test_again(void **state)
 	assert_int_equal(pool_file_renew(h->dir, &again), 0);
 	assert_int_equal(again.incarnation, 3);
 	assert_int_equal(pool_file_forget(h->dir), 0); /* once more does no harm */
+	/* What cannot be read says nothing about the incarnation: better not to go on. */
+	(void)snprintf(h->pool, sizeof(h->pool), "%s/left", h->dir);
+	assert_int_equal(file_replace(h->pool, "?", 1, 0600), 0);
+	assert_int_equal(pool_file_renew(h->dir, &again), MA_ECORRUPT);
+	/* Nor is a pool forgotten whose file does not get out of the way. */
+	assert_int_equal(unlink(h->pool), 0);
+	assert_int_equal(dir_make(h->pool, 0700), 0);
+	assert_int_equal(pool_file_write(h->dir, &h->file), 0);
+	assert_int_equal(pool_file_forget(h->dir), -EISDIR);
+	assert_int_equal(pool_file_read(h->dir, &got), 0);
 }
 
 /* Leaving takes journal and index along, and nothing else. */

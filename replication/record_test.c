@@ -390,6 +390,40 @@ static void test_make(void **state)
 	}
 }
 
+/* An object has the id that a node gave it: with a slot and a number, unlike the few that are there
+ * from the beginning. */
+static void test_make_id(void **state)
+{
+	static const struct {
+		uint64_t id;
+		int code;
+	} rows[] = {
+		{UINT64_C(64) << 48 | 1, 0},
+		{UINT64_MAX, 0},
+		{UINT64_C(64) << 48, MA_ECORRUPT},
+		{1, MA_ECORRUPT},
+		{0, MA_ECORRUPT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct record rec = {.kind = REC_MAKE,
+				     .flags = REC_F_ID,
+				     .stamp = UINT64_C(65) << 48 | 9,
+				     .id = rows[i].id,
+				     .parent = 1,
+				     .mode = 0100644,
+				     .name = "n",
+				     .name_size = 1};
+		uint8_t bytes[RECORD_HEAD_MAX];
+		struct wr w = wr_init(bytes, sizeof(bytes));
+		struct record got;
+
+		record_write_head(&w, &rec);
+		assert_int_equal(record_read(bytes, wr_used(&w), &got), rows[i].code);
+	}
+}
+
 static void test_longest(void **state)
 {
 	struct record rec = record_named("make-symlink");
@@ -571,9 +605,10 @@ int main(void)
 		cmocka_unit_test(test_vectors),      cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_bytes_behind), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_xattr_names),  cmocka_unit_test(test_make),
-		cmocka_unit_test(test_longest),      cmocka_unit_test(test_data_bounds),
-		cmocka_unit_test(test_offsets),      cmocka_unit_test(test_zero),
-		cmocka_unit_test(test_kinds),        cmocka_unit_test(test_small_room),
+		cmocka_unit_test(test_longest),      cmocka_unit_test(test_make_id),
+		cmocka_unit_test(test_data_bounds),  cmocka_unit_test(test_offsets),
+		cmocka_unit_test(test_zero),         cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_small_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -330,6 +330,34 @@ static void test_end_of_segment(void **state)
 	assert_int_equal(get(rig, end - 116, &f), 0);
 }
 
+/* Only files that are named exactly as we name them, in order of their number. */
+static void test_list(void **state)
+{
+	static const char *const others[] = {"spare",          "0000000009.seg.kept",
+					     "9.seg",          "0000000009.se",
+					     "000000000A.seg", "0000000009.seg~"};
+	struct rig *rig = *state;
+	struct segment s;
+	uint64_t *found;
+	size_t count;
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", rig->dir, others[i]);
+		(void)close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	}
+	assert_int_equal(segment_create(rig->dir, POOL, 1, SIZE, NULL, &s), 0);
+	(void)close(s.fd);
+	assert_int_equal(segment_list(rig->dir, &found, &count), 0);
+	assert_true(count == 2 && found[0] == 1 && found[1] == 3);
+	free(found);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", rig->dir, others[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(segment_list("/nowhere", &found, &count), -ENOENT);
+}
+
 /* A file that is used again is full of frames that were valid; none is any longer. */
 static void test_recycle(void **state)
 {
@@ -402,7 +430,8 @@ int main(void)
 		TEST(test_parts),           TEST(test_parts_after_anything),
 		TEST(test_frame_damage),    TEST(test_frame_elsewhere),
 		TEST(test_kinds),           TEST(test_end_of_segment),
-		TEST(test_recycle),         TEST(test_vectors),
+		TEST(test_recycle),         TEST(test_list),
+		TEST(test_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
