@@ -196,7 +196,7 @@ static int start_parts(struct daemon *daemon, char *error, size_t size)
 	};
 	r = pools_new(&config, &node->pools);
 	if (r == 0)
-		r = mounts_new(daemon->places.pools, &node->mounts);
+		r = mounts_new(daemon->places.pools, daemon->settings.passthrough, &node->mounts);
 	if (r < 0)
 		return err_say(error, size, r, "cannot prepare the pools: %s", err_text(r));
 	if (fleet_exists(node->fleet)) {
@@ -248,8 +248,6 @@ static int start_pools(struct daemon *daemon, char *error, size_t size)
 
 static void say_settings(const struct settings *settings)
 {
-	if (settings->passthrough)
-		log_warn("passthrough = on: this version does not do it yet; it runs as if off");
 	if (settings->catchup_rate)
 		log_warn("catchup_rate: this version does not limit catching up yet");
 }

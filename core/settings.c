@@ -101,9 +101,10 @@ const struct setting settings_table[SETTINGS_KEYS] = {
 	[SETTING_DURABILITY] = {"durability", "local", "local", check_durability, 0, 0,
 				words_durability,
 				"What fsync waits for. local: this node's journal is on disk."},
-	[SETTING_PASSTHROUGH] = {"passthrough", "on or off", "off", check_word, 0, 0, words_switch,
-				 "Let the kernel read and write open files without asking the "
-				 "daemon. Kept for a later version: on is logged, not done."},
+	[SETTING_PASSTHROUGH] =
+		{"passthrough", "on or off", "on", check_word, 0, 0, words_switch,
+		 "Where the kernel can (Linux 6.9), let it read open files from the "
+		 "backing directory without asking the daemon."},
 	[SETTING_CATCHUP_RATE] =
 		{"catchup_rate", "size per second or off", "off", check_size, 64ull << 10,
 		 1ull << 40, words_off,

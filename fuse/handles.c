@@ -48,6 +48,8 @@ int handle_new(struct handles *handles, uint64_t id, int fd, bool maps, struct h
 static void handle_free(struct handles *handles, struct handle *handle)
 {
 	handles->maps[place_of(handle->id)] -= handle->maps;
+	if (handle->unasked)
+		pool_map_end(handles->pool, handle->id);
 	pool_close(handles->pool, handle->id, handle->fd);
 	free(handle);
 }

@@ -26,7 +26,8 @@ struct handle {
 	struct handle *prev;
 	uint64_t id;
 	int fd;
-	bool maps; /* open for reading and writing: a program may store through a mapping */
+	bool maps;    /* open for reading and writing: a program may store through a mapping */
+	bool unasked; /* ... to the backing file: pool_map_end() when it is closed */
 };
 
 struct handles {

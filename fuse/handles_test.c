@@ -21,6 +21,11 @@ void pool_close(struct pool *pool, uint64_t id, int fd)
 	pool->closed[fd]++;
 }
 
+void pool_map_end(struct pool *pool, uint64_t id)
+{
+	assert_int_equal(pool->closed[id - 100], 0);
+}
+
 static void test_closed_once(void **state)
 {
 	struct pool pool = {0};

@@ -4,10 +4,25 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* Linux 6.16: every name known to the kernel is looked up again. Newer than Debian 12's headers. */
 #define NOTICE_INC_EPOCH       8
 #define NOTICE_INC_EPOCH_MINOR 44
+
+/* Linux 6.9: files that the kernel reads by itself. Newer than these headers, too. */
+#define INIT_PASSTHROUGH (UINT64_C(1) << 37)
+#define OPEN_PASSTHROUGH (1u << 7)
+/* The backing file must not lie in a file system of layers; one may lie over the mount. */
+#define STACK_DEPTH 1
+
+struct backing_map {
+	int32_t fd;
+	uint32_t flags;
+	uint64_t padding;
+};
+#define DEV_BACKING_OPEN  _IOW(FUSE_DEV_IOC_MAGIC, 1, struct backing_map)
+#define DEV_BACKING_CLOSE _IOW(FUSE_DEV_IOC_MAGIC, 2, uint32_t)
 
 /* setxattr without FUSE_SETXATTR_EXT: size and flags only. */
 #define SHORT_SETXATTR 8
@@ -110,6 +125,43 @@ void kernel_reply(struct kernel *kernel, const struct iovec *parts, int count)
 	out->flags |= (uint32_t)kernel->offered &
 		      (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT | FUSE_PARALLEL_DIROPS);
 	kernel->long_setxattr = out->flags & FUSE_SETXATTR_EXT;
+	kernel->pass = kernel->want_pass && (kernel->offered & INIT_PASSTHROUGH);
+	if (kernel->pass) {
+		out->flags |= FUSE_INIT_EXT;
+		out->flags2 |= (uint32_t)(INIT_PASSTHROUGH >> 32);
+		out->unused[0] = STACK_DEPTH; /* max_stack_depth */
+	}
+}
+
+void kernel_reply_pass(const struct iovec *parts, int count, int backing_id)
+{
+	const struct fuse_out_header *head = parts[0].iov_base;
+	struct fuse_open_out out;
+
+	if (head->error || count < 2 || parts[1].iov_len < sizeof(out))
+		return;
+	/* The end of both answers. */
+	uint8_t *at = (uint8_t *)parts[1].iov_base + parts[1].iov_len - sizeof(out);
+
+	memcpy(&out, at, sizeof(out));
+	out.open_flags |= OPEN_PASSTHROUGH;
+	out.padding = (uint32_t)backing_id;
+	memcpy(at, &out, sizeof(out));
+}
+
+int kernel_backing_open(int fd, int file)
+{
+	struct backing_map map = {.fd = file};
+	int id = ioctl(fd, DEV_BACKING_OPEN, &map);
+
+	return id < 0 ? -errno : id;
+}
+
+void kernel_backing_close(int fd, int backing_id)
+{
+	uint32_t id = (uint32_t)backing_id;
+
+	(void)ioctl(fd, DEV_BACKING_CLOSE, &id);
 }
 
 bool kernel_has_epoch(const struct kernel *kernel)

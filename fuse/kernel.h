@@ -23,10 +23,12 @@
 #define KERNEL_NAMELESS "/"
 
 struct kernel {
+	bool want_pass;       /* files are to be passed through, if the kernel can */
 	uint64_t init_unique; /* the INIT request under way; 0: none */
 	uint64_t offered;     /* INIT flags of the kernel */
 	uint32_t minor;       /* protocol of the kernel */
 	bool long_setxattr;
+	bool pass; /* it was agreed on */
 };
 
 /* Before libfuse gets it: moves what it ignores to where it looks. -EPROTO if too short. */
@@ -34,6 +36,12 @@ MUST_CHECK int kernel_request(struct kernel *kernel, void *data, size_t size);
 
 /* Before the kernel gets it: completes the answer to INIT. */
 void kernel_reply(struct kernel *kernel, const struct iovec *parts, int count);
+
+/* Completes the answer to OPEN or CREATE: the file is passed through under this id. */
+void kernel_reply_pass(const struct iovec *parts, int count, int backing_id);
+/* Makes and ends such an id; `fd` is the mount's, `file` of a regular file. An id > 0 or -errno. */
+int kernel_backing_open(int fd, int file);
+void kernel_backing_close(int fd, int backing_id);
 
 /* The kernel can forget all names at once (Linux 6.16). */
 bool kernel_has_epoch(const struct kernel *kernel);

@@ -148,12 +148,72 @@ static void test_init(void **state)
 	assert_false(kernel_has_epoch(&kernel));
 }
 
+static void test_pass(void **state)
+{
+	struct kernel kernel = {.want_pass = true};
+	struct message m = message_of(FUSE_INIT);
+	struct fuse_out_header head = {.unique = 42};
+	struct fuse_init_out out = {.flags = 0};
+	struct iovec parts[] = {{&head, sizeof(head)}, {&out, sizeof(out)}};
+
+	(void)state;
+	m.init.flags = FUSE_INIT_EXT;
+	m.init.flags2 = 1u << 5;
+	assert_int_equal(kernel_request(&kernel, &m, sizeof(m)), 0);
+	kernel_reply(&kernel, parts, 2);
+	assert_true(kernel.pass);
+	assert_int_equal(out.flags, FUSE_INIT_EXT);
+	assert_int_equal(out.flags2, 1u << 5);
+	assert_int_equal(out.unused[0], 1);
+
+	/* Not offered, or not wanted: not asked for. */
+	out = (struct fuse_init_out){0};
+	kernel = (struct kernel){.want_pass = true};
+	m.init.flags2 = 0;
+	assert_int_equal(kernel_request(&kernel, &m, sizeof(m)), 0);
+	kernel_reply(&kernel, parts, 2);
+	assert_false(kernel.pass);
+	kernel = (struct kernel){0};
+	m.init.flags2 = 1u << 5;
+	assert_int_equal(kernel_request(&kernel, &m, sizeof(m)), 0);
+	kernel_reply(&kernel, parts, 2);
+	assert_false(kernel.pass);
+	assert_int_equal(out.flags, 0);
+	assert_int_equal(out.unused[0], 0);
+}
+
+static void test_reply_pass(void **state)
+{
+	struct fuse_out_header head = {0};
+	struct {
+		struct fuse_entry_out entry;
+		struct fuse_open_out open;
+	} created = {.open = {.fh = 3, .open_flags = FOPEN_DIRECT_IO}};
+	struct fuse_open_out opened = {.fh = 4};
+	struct iovec parts[] = {{&head, sizeof(head)}, {&opened, sizeof(opened)}};
+
+	(void)state;
+	kernel_reply_pass(parts, 2, 9);
+	assert_int_equal(opened.fh, 4);
+	assert_int_equal(opened.open_flags, 1 << 7);
+	assert_int_equal(opened.padding, 9);
+	parts[1] = (struct iovec){&created, sizeof(created)};
+	kernel_reply_pass(parts, 2, 10);
+	assert_int_equal(created.open.fh, 3);
+	assert_int_equal(created.open.open_flags, FOPEN_DIRECT_IO | 1 << 7);
+	assert_int_equal(created.open.padding, 10);
+	/* A refusal has no body. */
+	head.error = -ENOENT;
+	kernel_reply_pass(parts, 1, 11);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kill_priv), cmocka_unit_test(test_nameless),
-		cmocka_unit_test(test_setxattr),  cmocka_unit_test(test_short),
-		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_kill_priv),  cmocka_unit_test(test_nameless),
+		cmocka_unit_test(test_setxattr),   cmocka_unit_test(test_short),
+		cmocka_unit_test(test_init),       cmocka_unit_test(test_pass),
+		cmocka_unit_test(test_reply_pass),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

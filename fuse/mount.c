@@ -71,6 +71,16 @@ static void watch_entry(void *arg, uint64_t parent, const char *name)
 	changes_entry(((struct mount *)arg)->changes, parent, name);
 }
 
+static int backing_open(void *arg, int file)
+{
+	return kernel_backing_open(((struct mount *)arg)->fd, file);
+}
+
+static void backing_close(void *arg, int id)
+{
+	kernel_backing_close(((struct mount *)arg)->fd, id);
+}
+
 /* Whatever of it there is; the mount point is free and the threads are gone when it returns. */
 static void mount_end(struct mount *mount, bool mounted)
 {
@@ -90,6 +100,7 @@ static void mount_end(struct mount *mount, bool mounted)
 	if (mount->server)
 		server_free(mount->server);
 	handles_done(&mount->handles);
+	ways_free(mount->ways);
 	changes_free(mount->changes);
 	free(mount->path);
 	free(mount);
@@ -104,7 +115,7 @@ static int session_make(struct mount *mount, int *fd, char *error, size_t size)
 	fuse_opt_free_args(&args); /* libfuse has made a copy */
 	if (!mount->session)
 		return err_say(error, size, -ENOMEM, "can't make a session of libfuse");
-	int code = server_new(*fd, &mount->server);
+	int code = server_new(*fd, mount->passthrough, &mount->server);
 	if (code == 0)
 		code = server_attach(mount->server, mount->session);
 	if (code)
@@ -135,6 +146,8 @@ static int serving_start(struct mount *mount, char *error, size_t size)
 		pool_set_watch(mount->pool, &watch);
 		code = server_start(mount->server);
 	}
+	if (code == 0 && server_kernel(mount->server)->pass)
+		ways_pass(mount->ways);
 	if (code)
 		return err_say(error, size, code, "can't start serving %s: %s", mount->path,
 			       err_text(code));
@@ -149,11 +162,17 @@ int mount_start(const struct mount_config *config, struct mount **ret, char *err
 
 	if (!mount)
 		return err_say(error, size, -ENOMEM, "out of memory");
+	const struct ways_kernel ways = {
+		.arg = mount, .backing_open = backing_open, .backing_close = backing_close};
+
 	mount->pool = config->pool;
+	mount->passthrough = config->passthrough;
 	handles_init(&mount->handles, config->pool);
 	mount->path = strdup(config->path);
 	descriptors_raise();
 	int code = mount->path ? changes_new(&mount->changes) : -ENOMEM;
+	if (code == 0)
+		code = ways_new(&ways, &mount->ways);
 	if (code)
 		(void)err_say(error, size, code, "out of memory");
 	if (code == 0)
@@ -177,6 +196,11 @@ void mount_stop(struct mount *mount)
 {
 	if (mount)
 		mount_end(mount, !server_gone(mount->server));
+}
+
+const char *mount_mode(const struct mount *mount)
+{
+	return ways_passing(mount->ways) ? "passthrough" : "page cache";
 }
 
 bool mount_alive(struct mount *mount)

@@ -19,6 +19,7 @@
 #include "fuse/handles.h"
 #include "fuse/inval.h"
 #include "fuse/server.h"
+#include "fuse/ways.h"
 #include "replication/pool.h"
 
 /* How long the kernel may remember, in seconds. Peers' changes are told exactly, so this is only
@@ -38,6 +39,8 @@ struct mount {
 	struct changes *changes;
 	struct inval *inval;
 	struct handles handles;
+	bool passthrough; /* wanted */
+	struct ways *ways;
 	atomic_uint flushing; /* threads that wait for the kernel to write pages */
 };
 

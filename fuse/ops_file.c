@@ -32,11 +32,42 @@ static bool may_map(const struct fuse_file_info *fi)
 	return (fi->flags & O_ACCMODE) == O_RDWR;
 }
 
-/* Pages that the kernel has are right until a peer's change takes them away. */
-static void file_info_fill(struct fuse_file_info *fi, struct handle *handle)
+static void file_close(struct mount *mount, struct handle *handle)
 {
-	fi->fh = (uintptr_t)handle;
-	fi->keep_cache = 1;
+	uint64_t id = handle->id;
+
+	handle_close(&mount->handles, handle);
+	ways_close(mount->ways, id);
+}
+
+/* Takes the descriptor. What the kernel is to be told of it goes into `fi` and the next answer. */
+static int file_opened(struct mount *mount, uint64_t id, int fd, struct fuse_file_info *fi,
+		       struct handle **ret)
+{
+	struct way way;
+	int code = ways_open(mount->ways, id, fd, fi->flags, &way);
+
+	if (code) {
+		pool_close(mount->pool, id, fd);
+		return code;
+	}
+	code = handle_new(&mount->handles, id, fd, may_map(fi), ret);
+	if (code) {
+		ways_close(mount->ways, id);
+		return code;
+	}
+	if (way.stores)
+		code = pool_map_begin(mount->pool, id, fd);
+	if (code) {
+		file_close(mount, *ret);
+		return code;
+	}
+	(*ret)->unasked = way.stores;
+	fi->fh = (uintptr_t)*ret;
+	fi->keep_cache = way.keep_pages;
+	fi->direct_io = way.direct;
+	server_pass(mount->server, way.backing_id);
+	return 0;
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -54,7 +85,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 			 : pool_create_nameless(mount->pool, &caller, parent, mode, &st, &fd);
 
 	if (code == 0)
-		code = handle_new(&mount->handles, st.st_ino, fd, may_map(fi), &handle);
+		code = file_opened(mount, st.st_ino, fd, fi, &handle);
 	if (code) {
 		answer_code(req, code);
 		return;
@@ -62,10 +93,9 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct fuse_entry_param entry;
 
 	answer_fill(mount, parent, &st, &entry);
-	file_info_fill(fi, handle);
 	/* The caller was interrupted: nobody will release it. */
 	if (fuse_reply_create(req, &entry, fi) != 0)
-		handle_close(&mount->handles, handle);
+		file_close(mount, handle);
 	if (named)
 		changes_settle_entry(mount->changes, since, parent, name);
 	changes_settle_inode(mount->changes, since, st.st_ino);
@@ -78,20 +108,19 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 	int fd;
 	int code = pool_open(mount->pool, id, flags_for_pool(fi->flags), &fd);
 
-	if (code == 0)
-		code = handle_new(&mount->handles, id, fd, may_map(fi), &handle);
 	if (code == 0 && (fi->flags & KERNEL_KILL_PRIV)) {
 		code = priv_kill(req, id, fd);
 		if (code)
-			handle_close(&mount->handles, handle);
+			pool_close(mount->pool, id, fd);
 	}
+	if (code == 0)
+		code = file_opened(mount, id, fd, fi, &handle);
 	if (code) {
 		answer_code(req, code);
 		return;
 	}
-	file_info_fill(fi, handle);
 	if (fuse_reply_open(req, fi) != 0)
-		handle_close(&mount->handles, handle);
+		file_close(mount, handle);
 }
 
 void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct fuse_file_info *fi)
@@ -149,7 +178,7 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *data, size_t size, off_
 void op_release(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	(void)id;
-	handle_close(&mount_of(req)->handles, handle_of(fi));
+	file_close(mount_of(req), handle_of(fi));
 	answer_code(req, 0);
 }
 

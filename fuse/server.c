@@ -36,9 +36,10 @@ struct worker {
 	struct server *server;
 	struct worker *next;
 	pthread_t thread;
-	int fd;        /* the answers must leave where the request came in */
-	void *request; /* REQUEST_SIZE */
-	char *scratch; /* SERVER_REQUEST_MAX, made when first needed */
+	int fd;         /* the answers must leave where the request came in */
+	void *request;  /* REQUEST_SIZE */
+	char *scratch;  /* SERVER_REQUEST_MAX, made when first needed */
+	int backing_id; /* for the next answer; 0: none */
 	atomic_bool reading;
 	enum limits limits;
 };
@@ -268,9 +269,13 @@ static void *worker_run(void *arg)
 static ssize_t reply_write(int fd, struct iovec *parts, int count, void *userdata)
 {
 	struct server *server = mount_server(userdata);
-	const struct worker *worker = pthread_getspecific(server->current);
+	struct worker *worker = pthread_getspecific(server->current);
 
 	kernel_reply(&server->kernel, parts, count);
+	if (worker && worker->backing_id)
+		kernel_reply_pass(parts, count, worker->backing_id);
+	if (worker)
+		worker->backing_id = 0;
 	return writev(worker ? worker->fd : fd, parts, count);
 }
 
@@ -280,7 +285,7 @@ static ssize_t request_read_unused(int fd, void *buf, size_t size, void *userdat
 	return read(fd, buf, size);
 }
 
-int server_new(int fd, struct server **ret)
+int server_new(int fd, bool pass, struct server **ret)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	const struct sigaction wake = {.sa_handler = on_wake}; /* no SA_RESTART */
@@ -289,6 +294,7 @@ int server_new(int fd, struct server **ret)
 		return -ENOMEM;
 	(void)sigaction(SIGNAL_WAKE, &wake, NULL);
 	server->fd = fd;
+	server->kernel.want_pass = pass;
 	int code = -pthread_key_create(&server->current, NULL);
 	if (code) {
 		free(server);
@@ -386,6 +392,14 @@ bool server_gone(struct server *server)
 const struct kernel *server_kernel(struct server *server)
 {
 	return &server->kernel;
+}
+
+void server_pass(struct server *server, int backing_id)
+{
+	struct worker *worker = pthread_getspecific(server->current);
+
+	if (worker)
+		worker->backing_id = backing_id;
 }
 
 char *server_scratch(struct server *server)

@@ -21,8 +21,9 @@ struct server;
 #define SERVER_THREADS_MAX 64u
 #define SERVER_IDLE_MAX    4u /* threads that stay when there is nothing to do */
 
-/* `fd` is /dev/fuse as given to mount(2); it stays the caller's until server_attach(). */
-MUST_CHECK int server_new(int fd, struct server **ret);
+/* `fd` is /dev/fuse as given to mount(2); it stays the caller's until server_attach(). `pass`: ask
+ * for passthrough. */
+MUST_CHECK int server_new(int fd, bool pass, struct server **ret);
 
 /* The session answers through the server from here on, and closes `fd` in the end. */
 MUST_CHECK int server_attach(struct server *server, struct fuse_session *session);
@@ -40,6 +41,9 @@ bool server_gone(struct server *server);
 
 /* What the kernel offered. After server_start(). */
 const struct kernel *server_kernel(struct server *server);
+
+/* The answer that the calling thread gives next is of a file passed through under this id. */
+void server_pass(struct server *server, int backing_id);
 
 /* A buffer of SERVER_REQUEST_MAX bytes for the calling thread's request; NULL: no memory. */
 char *server_scratch(struct server *server);

@@ -12,6 +12,7 @@
 #include "replication/apply.h"
 #include "replication/equal.h"
 #include "replication/fetch.h"
+#include "replication/mapped.h"
 #include "replication/place.h"
 #include "replication/shadow.h"
 
@@ -54,9 +55,22 @@ static void note_time(struct object *o, const struct record *rec)
 	o->attrs.mtime_ns = rec->time_ns;
 }
 
-/* The physical step of a content record, and the time it leaves. */
-static int write_bytes(struct pool *p, const struct store_handle *handle, struct object *times_of,
-		       const struct record *rec, struct apply *ctx)
+/* Where the record changes bytes, for those who map the file. */
+static void map_step(struct pool *p, const struct object *o, const struct store_handle *handle,
+		     const struct record *rec, struct mapped_step *ret)
+{
+	off_t size = -1;
+
+	if (rec->kind == REC_WRITE)
+		size = (off_t)rec->data_size;
+	else if (rec->kind == REC_FALLOCATE &&
+		 !(rec->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)))
+		size = (off_t)rec->length;
+	mapped_begin(p, o, handle, (off_t)rec->offset, size, ret);
+}
+
+static int change_bytes(struct pool *p, const struct store_handle *handle, struct object *times_of,
+			const struct record *rec, struct apply *ctx)
 {
 	const struct store_ops *ops = p->store->ops;
 	int fd = ctx->fd;
@@ -81,6 +95,22 @@ static int write_bytes(struct pool *p, const struct store_handle *handle, struct
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
 				    place_timespec(times_of->attrs.mtime_ns)};
 	return ops->set_times(p->store, handle, fd, times);
+}
+
+/* The physical step of a content record, and the time it leaves. */
+static int write_bytes(struct pool *p, const struct store_handle *handle, struct object *times_of,
+		       const struct record *rec, struct apply *ctx)
+{
+	struct mapped_step step;
+
+	if (ctx->there) {
+		note_time(times_of, rec);
+		return 0;
+	}
+	map_step(p, times_of, handle, rec, &step);
+	int r = change_bytes(p, handle, times_of, rec, ctx);
+	mapped_end(p, handle, &step);
+	return r;
 }
 
 /* Where the branch of a leaf belongs: beside the first live name. False: there is none. */
@@ -399,25 +429,29 @@ static int install_shown(struct pool *p, struct object *o, stamp_t leaf,
 {
 	const struct store_ops *ops = p->store->ops;
 	struct caps caps;
+	struct mapped_step step;
 	int r = o->obsolete ? 0 : branch_shown(p, o);
 
 	caps_keep(p, o, &o->handle, &caps);
 	shadow_keep(p, o, &o->handle, 0, -1);
+	mapped_begin(p, o, &o->handle, 0, -1, &step);
 	if (r == 0)
 		r = ops->truncate(p->store, &o->handle, -1, 0);
 	if (r == 0)
 		r = copy_content(p, staged, &o->handle);
 	if (r == 0)
 		r = caps_restore(p, &o->handle, &caps);
-	if (r < 0)
-		return r;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(o->attrs.mtime_ns)};
-	o->content = leaf;
-	o->obsolete = false;
-	object_leaf_remove(o, leaf);
-	object_dirty(p->cache, o);
-	watch_inode(p, o->id, false);
-	return ops->set_times(p->store, &o->handle, -1, times);
+	if (r == 0) {
+		o->content = leaf;
+		o->obsolete = false;
+		object_leaf_remove(o, leaf);
+		object_dirty(p->cache, o);
+		watch_inode(p, o->id, false);
+		r = ops->set_times(p->store, &o->handle, -1, times);
+	}
+	mapped_end(p, &o->handle, &step);
+	return r;
 }
 
 int content_install(struct pool *p, struct object *o, stamp_t leaf, const char *staged)

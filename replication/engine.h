@@ -41,7 +41,6 @@ struct session;
 struct worker;
 struct pending;
 struct catchup_in;
-struct fetches;
 
 struct pair_list {
 	struct {
@@ -103,6 +102,7 @@ struct pool {
 	struct fetches *fetches;  /* contents that are missing; has a lock of its own */
 	int64_t room_left;        /* bytes until the disk is looked at again; atomic */
 	struct shadows *shadows;
+	struct mappeds *mapped;
 	uint16_t stuck_slot; /* whose batch cannot be applied; worker thread */
 	char problem[256];   /* why the pool stopped taking changes; empty: it works */
 };

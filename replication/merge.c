@@ -13,6 +13,7 @@
 #include "replication/losers.h"
 #include "replication/place.h"
 #include "replication/room.h"
+#include "replication/mapped.h"
 #include "replication/shadow.h"
 
 static bool counts(const struct object *o, stamp_t stamp)
@@ -194,18 +195,21 @@ static int write_inline(struct pool *p, struct object *mine, const struct item *
 {
 	stamp_t stamp = item->state.content;
 	const struct store_ops *ops = p->store->ops;
+	struct mapped_step step;
 
 	if (!item->has_data || mine->dead || !mine->obsolete || !mine->handle.size ||
 	    content_wanted(mine) != stamp)
 		return 0;
 	int r = room_take(p, item->data_size);
 	shadow_keep(p, mine, &mine->handle, 0, -1);
+	mapped_begin(p, mine, &mine->handle, 0, -1, &step);
 	if (r == 0)
 		r = ops->truncate(p->store, &mine->handle, -1, 0);
 	if (r == 0 && item->data_size)
 		r = ops->write(p->store, &mine->handle, -1, item->data, item->data_size, 0);
 	if (r == 0 && item->size != item->data_size)
 		r = ops->truncate(p->store, &mine->handle, -1, (off_t)item->size);
+	mapped_end(p, &mine->handle, &step);
 	if (r < 0)
 		return r;
 	mine->content = stamp;

@@ -15,6 +15,7 @@
 #include "replication/fetch.h"
 #include "replication/pool_file.h"
 #include "replication/session.h"
+#include "replication/mapped.h"
 #include "replication/shadow.h"
 
 #define PRIVATE_ID 2 /* of the reserved directory; no stamp is so small */
@@ -82,6 +83,8 @@ static int open_parts(struct pool *p, const struct pool_config *config, char *er
 	if (r == 0)
 		r = shadows_new(&p->shadows);
 	if (r == 0)
+		r = mappeds_new(&p->mapped);
+	if (r == 0)
 		r = fetch_new(p);
 	return r;
 }
@@ -143,6 +146,7 @@ void pool_free(struct pool *p)
 	catchup_in_free(p);
 	object_cache_free(p->cache);
 	shadows_free(p->shadows);
+	mappeds_free(p->mapped);
 	fetch_serve_free(p);
 	fetch_free(p);
 	index_close(p->ix);

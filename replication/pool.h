@@ -60,6 +60,12 @@ MUST_CHECK ssize_t pool_readlink(struct pool *pool, uint64_t id, char *buf, size
 MUST_CHECK int pool_open(struct pool *pool, uint64_t id, int flags, int *ret_fd);
 void pool_close(struct pool *pool, uint64_t id, int fd);
 
+/* From begin to end (they nest), programs may store to the open backing file through mappings
+ * without anybody telling us: what they store is found by pool_fsync(), at the end, and about once
+ * a second. */
+MUST_CHECK int pool_map_begin(struct pool *pool, uint64_t id, int fd);
+void pool_map_end(struct pool *pool, uint64_t id);
+
 enum pool_write_flags {
 	POOL_WRITE_APPEND = 1, /* the offset is ignored: the bytes go to the end */
 	POOL_WRITE_MAPPED = 2, /* a page of a mapping: capabilities stay, as on a local disk */

@@ -9,6 +9,7 @@
 #include "core/auto.h"
 #include "replication/commit.h"
 #include "replication/content.h"
+#include "replication/mapped.h"
 #include "replication/nameless.h"
 #include "replication/place.h"
 #include "replication/room.h"
@@ -407,9 +408,12 @@ int pool_setattr(struct pool *p, uint64_t id, int fd, const struct pool_attr *at
 
 int pool_fsync(struct pool *p, uint64_t id, int fd, bool data_only)
 {
-	(void)id;
+	int r = mapped_check(p, id, false);
+
 	(void)fd;
 	(void)data_only;
+	if (r < 0)
+		return r;
 	/* The journal holds the bytes themselves: one fdatasync of it serves all that wait. */
 	return commit_sync(p, journal_tail(p->journal));
 }

@@ -12,6 +12,7 @@
 #include "net/message.h"
 #include "replication/checkpoint.h"
 #include "replication/fetch.h"
+#include "replication/mapped.h"
 #include "replication/session.h"
 
 enum event_kind {
@@ -253,6 +254,7 @@ static void *intake_thread(void *arg)
 		if (now - ticked_ms >= TICK_MS) {
 			ticked_ms = now;
 			session_tick(w->p, now);
+			mapped_tick(w->p, now);
 		}
 	}
 	return NULL;
