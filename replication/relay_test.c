@@ -152,6 +152,36 @@ static void test_full_queue(void **state)
 	}
 }
 
+/* The journal lets go of what a slow peer was to get next: it is served from elsewhere, not held.
+ */
+static void test_log_lost_meanwhile(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 2);
+	rig_link_all(&rig);
+	rig_settle(&rig);
+	rig_cut_all(&rig);
+	for (int i = 0; i < 10; i++) {
+		rig_append_text(&rig, 1, "/f", "x");
+		assert_int_equal(commit_seal(rig.nodes[1].p), 0);
+	}
+	rig.queue_max = 1;
+	rig_link_all(&rig);
+	struct session *s = rig.nodes[1].p->sessions[0];
+	for (int i = 0; i < 100 && s->state != SESSION_LOG; i++)
+		assert_true(rig_deliver(&rig));
+	s->cursor = 1; /* as far behind as can be */
+	while (s->cursor == 1 && rig_deliver(&rig))
+		assert_int_not_equal(s->state, SESSION_HELD);
+	assert_int_not_equal(s->cursor, 1);
+	assert_int_not_equal(s->state, SESSION_HELD);
+	rig_settle(&rig);
+	rig_expect(&rig, 2, "/f", "xxxxxxxxxx");
+	pool_rig_done(&rig);
+}
+
 /* The receiver of a state ends after each message of it, comes back and is filled all the same. */
 static void test_state_interrupted(void **state)
 {
@@ -289,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_writer_gone),
 		cmocka_unit_test(test_cable_lost),
 		cmocka_unit_test(test_full_queue),
+		cmocka_unit_test(test_log_lost_meanwhile),
 		cmocka_unit_test(test_state_interrupted),
 		cmocka_unit_test(test_state_of_state),
 		cmocka_unit_test(test_three_writers),

@@ -152,42 +152,6 @@ static void test_alive_wants(void **state)
 	}
 }
 
-/* What a removal leaves behind, whether or not the name goes by it; the link's last move is A(5).
- */
-static void test_alive_removed(void **state)
-{
-	static const struct {
-		const char *rule;
-		mode_t type;
-		bool before, last;
-		stamp_t had_seen, seen_place, seen_content;
-		bool counts;
-		stamp_t seen, unwanted;
-	} rows[] = {
-		{"a name goes", S_IFREG, 0, 0, 0, A(5), A(6), true, A(6), 0},
-		{"the last one: the content, too", S_IFREG, 0, 1, 0, A(5), A(6), true, A(6), A(6)},
-		{"moved since: only the content", S_IFREG, 0, 1, 0, A(4), A(6), false, 0, A(6)},
-		{"seen where it came later", S_IFREG, 0, 0, 0, B(5), A(6), true, A(6), 0},
-		{"of two that saw, the later", S_IFREG, 1, 0, A(6), A(5), B(7), true, B(7), 0},
-		{"not the earlier", S_IFREG, 1, 0, B(7), A(5), A(6), true, B(7), 0},
-		{"a symlink has no content", S_IFLNK, 0, 1, 0, A(5), 0, true, 0, 0},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct dentry l = {
-			.stamp = A(5), .removed = rows[i].before, .seen = rows[i].had_seen};
-		struct object o = {.type = rows[i].type, .links = &l, .link_count = 1};
-		struct record_link seen = {.seen_place = rows[i].seen_place,
-					   .seen_content = rows[i].seen_content};
-
-		bool counts = alive_removed(&o, &l, &seen, rows[i].last);
-		if (counts != rows[i].counts || l.removed != (rows[i].counts || rows[i].before) ||
-		    l.seen != rows[i].seen || o.removed != rows[i].unwanted)
-			fail_msg("%s", rows[i].rule);
-	}
-}
-
 /* Two that want one name. */
 static void test_place_wins(void **state)
 {
@@ -311,6 +275,27 @@ static void test_by_state(void **state)
 	}
 }
 
+/* What is on the way is remembered batch by batch up to a number; beyond it the last entry stands
+ * for all that follow, and the sums stay right. */
+static void test_unacked_bound(void **state)
+{
+	static struct session s;
+
+	(void)state;
+	for (uint64_t i = 1; i <= SESSION_UNACKED_MAX + 5; i++) {
+		struct batch b = {.slot = 64, .last = i, .count = 2};
+
+		send_note(&s, &b, 10);
+	}
+	assert_int_equal(s.unacked_count, SESSION_UNACKED_MAX);
+	const struct unacked *last = &s.unacked[SESSION_UNACKED_MAX - 1];
+	assert_true(last->last == A(SESSION_UNACKED_MAX + 5) && last->bytes == 60 &&
+		    last->ops == 12);
+	assert_true(s.unacked[0].last == A(1) && s.unacked[0].bytes == 10);
+	assert_int_equal(s.unacked_bytes, 10 * (SESSION_UNACKED_MAX + 5));
+	assert_int_equal(s.unacked_ops, 2 * (SESSION_UNACKED_MAX + 5));
+}
+
 static struct pool *lists_new(void)
 {
 	struct pool *p = calloc(1, sizeof(*p));
@@ -400,11 +385,11 @@ static void test_losers_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_alive),         cmocka_unit_test(test_unlink_holds),
-		cmocka_unit_test(test_alive_wants),   cmocka_unit_test(test_alive_removed),
-		cmocka_unit_test(test_place_wins),    cmocka_unit_test(test_content_wanted),
-		cmocka_unit_test(test_send_eligible), cmocka_unit_test(test_by_state),
-		cmocka_unit_test(test_losers),        cmocka_unit_test(test_merges),
+		cmocka_unit_test(test_alive),          cmocka_unit_test(test_unlink_holds),
+		cmocka_unit_test(test_alive_wants),    cmocka_unit_test(test_place_wins),
+		cmocka_unit_test(test_content_wanted), cmocka_unit_test(test_send_eligible),
+		cmocka_unit_test(test_by_state),       cmocka_unit_test(test_unacked_bound),
+		cmocka_unit_test(test_losers),         cmocka_unit_test(test_merges),
 		cmocka_unit_test(test_losers_bound),
 	};
 
