@@ -86,43 +86,25 @@ static void test_alive(void **state)
 	}
 }
 
-/* Which names of an object are shown: two of them, the second moved later. Each row says what is
- * known of either, which contents count, and what is shown of it. */
+/* Which names of an object are shown: two of them, the second moved later. A content that went
+ * knowingly counts no more when this is asked. */
 static const struct {
 	const char *rule;
 	mode_t type;
 	bool removed[2];
-	stamp_t seen[2];
 	bool obsolete;
-	stamp_t content, leaf;
+	stamp_t leaf;
 	bool wants[2];
 } alive_rows[] = {
-	{"nothing was removed", S_IFREG, {0, 0}, {0, 0}, 0, A(6), 0, {true, true}},
-	{"one of two", S_IFREG, {1, 0}, {A(6), 0}, 0, A(6), 0, {false, true}},
-	{"one of two, with a write unseen", S_IFREG, {1, 0}, {A(6), 0}, 0, B(7), 0, {false, true}},
-	{"the later of two, with a write unseen",
-	 S_IFREG,
-	 {0, 1},
-	 {0, A(6)},
-	 0,
-	 B(7),
-	 0,
-	 {true, false}},
-	{"both, all of it seen", S_IFREG, {1, 1}, {A(6), A(6)}, 0, A(6), 0, {false, false}},
-	{"both, a write unseen: the latest",
-	 S_IFREG,
-	 {1, 1},
-	 {A(6), A(6)},
-	 0,
-	 B(7),
-	 0,
-	 {false, true}},
-	{"seen by one is enough", S_IFREG, {1, 1}, {A(6), B(7)}, 0, B(7), 0, {false, false}},
-	{"a loser unseen", S_IFREG, {1, 1}, {A(6), A(6)}, 0, A(6), B(3), {false, true}},
-	{"a loser seen by the other", S_IFREG, {1, 1}, {A(6), B(3)}, 0, A(6), B(3), {false, false}},
-	{"what counts no more", S_IFREG, {1, 1}, {A(6), A(6)}, 1, B(7), 0, {false, false}},
-	{"a symlink has no content", S_IFLNK, {1, 1}, {0, 0}, 0, 0, 0, {false, false}},
-	{"one name of a symlink", S_IFLNK, {0, 1}, {0, 0}, 0, 0, 0, {true, false}},
+	{"nothing was removed", S_IFREG, {0, 0}, 0, 0, {true, true}},
+	{"the earlier of two", S_IFREG, {1, 0}, 0, 0, {false, true}},
+	{"the later of two", S_IFREG, {0, 1}, 0, 0, {true, false}},
+	{"both, a content counts: the latest stays", S_IFREG, {1, 1}, 0, 0, {false, true}},
+	{"both, one beside it counts", S_IFREG, {1, 1}, 1, B(3), {false, true}},
+	{"both, nothing counts", S_IFREG, {1, 1}, 1, 0, {false, false}},
+	{"a name that was not removed needs none", S_IFREG, {1, 0}, 1, 0, {false, true}},
+	{"a symlink has no content", S_IFLNK, {1, 1}, 0, 0, {false, false}},
+	{"one name of a symlink", S_IFLNK, {0, 1}, 0, 0, {true, false}},
 };
 
 static void test_alive_wants(void **state)
@@ -133,16 +115,14 @@ static void test_alive_wants(void **state)
 		struct leaf leaf = {.stamp = alive_rows[i].leaf};
 		struct object o = {.type = alive_rows[i].type,
 				   .obsolete = alive_rows[i].obsolete,
-				   .content = alive_rows[i].content,
+				   .content = A(6),
 				   .links = links,
 				   .link_count = 2,
 				   .leaves = &leaf,
 				   .leaf_count = leaf.stamp != 0};
 
-		for (int k = 0; k < 2; k++) {
-			links[k].removed = alive_rows[i].removed[k];
-			links[k].seen = alive_rows[i].seen[k];
-		}
+		links[0].removed = alive_rows[i].removed[0];
+		links[1].removed = alive_rows[i].removed[1];
 		if (alive_wants(&o, &links[0]) != alive_rows[i].wants[0] ||
 		    alive_wants(&o, &links[1]) != alive_rows[i].wants[1])
 			fail_msg("%s", alive_rows[i].rule);
