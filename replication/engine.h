@@ -49,6 +49,8 @@ struct pair_list {
 	size_t count;
 };
 
+enum pool_problems { PROBLEM_WRITING, PROBLEM_PEER, POOL_PROBLEMS };
+
 struct pool {
 	char name[FLEET_NAME_MAX + 1];
 	uint64_t id;
@@ -103,9 +105,13 @@ struct pool {
 	int64_t room_left;        /* bytes until the disk is looked at again; atomic */
 	struct shadows *shadows;
 	struct mappeds *mapped;
-	uint16_t stuck_slot; /* whose batch cannot be applied; worker thread */
-	char problem[256];   /* why the pool stopped taking changes; empty: it works */
+	uint16_t stuck_slot;              /* whose batch cannot be applied; worker thread */
+	char problem[POOL_PROBLEMS][160]; /* empty: none; position_lock */
 };
+
+/* Why the pool does not take changes of applications, of peers. `text` NULL: it does again. True
+ * if that is news. Any thread, position_lock not held. */
+bool pool_problem(struct pool *p, enum pool_problems which, const char *text);
 
 static inline void pool_enter(struct pool *p)
 {
@@ -116,24 +122,6 @@ static inline void pool_leave(struct pool *p)
 {
 	(void)pthread_rwlock_unlock(&p->barrier);
 }
-
-/* --- lifecycle (pool.c) --- */
-struct pool_config {
-	const char *name;
-	uint64_t id;
-	const char *dir, *backing;
-	uint16_t node, incarnation;
-	const struct keypair *key;
-	struct pool_io io;
-	uint64_t journal_max_bytes;
-	bool power_cut;       /* the machine went down meanwhile */
-	size_t segment_bytes; /* of the journal; 0: by its size */
-	uint64_t log_max;     /* 0: SESSION_LOG_MAX */
-	struct store *store;  /* taken over; NULL: the directory `backing` */
-};
-MUST_CHECK int pool_open_at(const struct pool_config *config, struct pool **ret, char *error,
-			    size_t size);
-void pool_free(struct pool *p);
 
 /* apply.c: journal, then apply: the one path of local changes. Barrier and locks held. */
 struct apply;

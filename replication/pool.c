@@ -9,6 +9,7 @@
 #include "core/auto.h"
 #include "core/io.h"
 #include "core/log.h"
+#include "replication/pool_open.h"
 #include "replication/commit.h"
 #include "replication/catchup.h"
 #include "replication/checkpoint.h"
@@ -135,6 +136,15 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	}
 	*ret = p;
 	return 0;
+}
+
+bool pool_problem(struct pool *p, enum pool_problems which, const char *text)
+{
+	AUTO_LOCK(held, &p->position_lock);
+	bool was = p->problem[which][0] != '\0';
+
+	(void)snprintf(p->problem[which], sizeof(p->problem[which]), "%s", text ? text : "");
+	return was != (text != NULL);
 }
 
 void pool_free(struct pool *p)

@@ -21,6 +21,7 @@
 
 #include "core/auto.h"
 #include "core/io.h"
+#include "replication/pool_open.h"
 #include "replication/checkpoint.h"
 #include "replication/commit.h"
 #include "replication/pool_file.h"

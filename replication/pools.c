@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "replication/pool_open.h"
 #include "replication/pools.h"
 
 #include <ctype.h>
@@ -599,7 +600,6 @@ size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
 		object_counts(e->pool->cache, &s->files, &s->conflicts, &s->bytes);
 		s->journal_bytes = journal_bytes(e->pool->journal);
 		session_status(e->pool, s);
-		(void)snprintf(s->problem, sizeof(s->problem), "%s", e->pool->problem);
 	}
 	return pools->count;
 }

@@ -85,17 +85,18 @@ int receive_tell_merges(struct pool *p)
 /* What keeps a batch from being applied is said once, and shown in status until it goes in. */
 static void note_problem(struct pool *p, const struct batch *batch, int code)
 {
+	char text[160];
+
 	if (code == 0) {
 		if (p->stuck_slot == batch->slot)
-			p->problem[0] = '\0';
+			(void)pool_problem(p, PROBLEM_PEER, NULL);
 		return;
 	}
-	if (!p->problem[0])
-		log_error("pool \"%s\": changes of node %u cannot be made here: %s; tried again",
-			  p->name, slot_node(batch->slot), err_text(code));
 	p->stuck_slot = batch->slot;
-	(void)snprintf(p->problem, sizeof(p->problem), "changes of node %u cannot be made here: %s",
+	(void)snprintf(text, sizeof(text), "changes of node %u cannot be made here: %s",
 		       slot_node(batch->slot), err_text(code));
+	if (pool_problem(p, PROBLEM_PEER, text))
+		log_error("pool \"%s\": %s; tried again", p->name, text);
 }
 
 /* Journal, then apply, with the flush held off so that it sees both or neither. */

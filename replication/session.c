@@ -698,7 +698,13 @@ void session_status(struct pool *p, struct pool_status *ret)
 		ret->peer_count++;
 	}
 	AUTO_LOCK(position, &p->position_lock);
-	ret->in_sync = equal && p->flushed_whole && !p->problem[0] &&
+	bool problem = false;
+	for (size_t i = 0; i < POOL_PROBLEMS; i++) {
+		if (p->problem[i][0] && !problem)
+			(void)snprintf(ret->problem, sizeof(ret->problem), "%s", p->problem[i]);
+		problem = problem || p->problem[i][0];
+	}
+	ret->in_sync = equal && p->flushed_whole && !problem &&
 		       vector_equal(&p->flushed_vector, &p->position.vector);
 	ret->position = vector_get(&p->position.vector, p->slot);
 }

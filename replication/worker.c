@@ -95,13 +95,11 @@ static void linger(struct worker *w, uint64_t us)
 
 static void note_problem(struct pool *p, int code, const char *what)
 {
-	if (code >= 0) {
-		p->problem[0] = '\0';
-		return;
-	}
-	if (!p->problem[0])
-		log_error("pool \"%s\": %s: %s", p->name, what, err_text(code));
-	(void)snprintf(p->problem, sizeof(p->problem), "%s: %s", what, err_text(code));
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "%s: %s", what, err_text(code));
+	if (pool_problem(p, PROBLEM_WRITING, code < 0 ? text : NULL) && code < 0)
+		log_error("pool \"%s\": %s", p->name, text);
 }
 
 struct flush_clock {
@@ -145,8 +143,9 @@ static void *checkpoint_thread(void *arg)
 			stop = w->stop;
 			w->due = false;
 		}
-		if (!stop && checkpoint_due(w->p) && checkpoint_make(w->p, false) < 0)
-			log_debug("pool \"%s\": the checkpoint is tried again later", w->p->name);
+		/* The journal before it may go, which is the next flush's work. */
+		if (!stop && checkpoint_due(w->p) && checkpoint_make(w->p, false) == 0)
+			worker_wake(w->p);
 	}
 	return NULL;
 }

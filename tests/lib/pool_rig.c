@@ -16,6 +16,7 @@
 #include "core/io.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/pool_open.h"
 #include "replication/commit.h"
 #include "replication/fetch.h"
 #include "replication/pool_file.h"

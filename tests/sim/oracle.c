@@ -383,10 +383,10 @@ bool oracle_in_sync(struct sim *sim, char *why, size_t size)
 		if (status->in_sync)
 			continue;
 		all = false;
-		int at = snprintf(why, size,
-				  "node %u (whole %d, missing %zu, open %d, problem \"%s\")",
-				  n->number, n->pool->flushed_whole, fetch_count(n->pool),
-				  journal_open_records(n->pool->journal), n->pool->problem);
+		int at = snprintf(
+			why, size, "node %u (whole %d, missing %zu, open %d, problem \"%s\")",
+			n->number, n->pool->flushed_whole, fetch_count(n->pool),
+			journal_open_records(n->pool->journal), n->pool->problem[PROBLEM_WRITING]);
 		for (size_t k = 0; k < status->peer_count && at > 0 && (size_t)at < size; k++) {
 			const struct pool_peer_status *ps = &status->peers[k];
 			at += snprintf(why + at, size - (size_t)at, "; node %u %s%s %s", ps->node,

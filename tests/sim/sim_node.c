@@ -7,6 +7,7 @@
 
 #include "core/auto.h"
 #include "core/io.h"
+#include "replication/pool_open.h"
 #include "replication/checkpoint.h"
 #include "replication/pool_file.h"
 #include "replication/worker.h"
@@ -167,14 +168,9 @@ void sim_node_end(struct sim_node *n)
 /* As the commit thread does: what goes wrong is shown as the pool's problem, and tried again. */
 static void problem(struct sim_node *n, int code, const char *what)
 {
-	struct pool *p = n->pool;
-
-	if (code >= 0) {
-		p->problem[0] = '\0';
-		return;
-	}
-	sim_trace(n->sim, "node %u: %s: %s", n->number, what, err_text(code));
-	(void)snprintf(p->problem, sizeof(p->problem), "%s: %s", what, err_text(code));
+	(void)pool_problem(n->pool, PROBLEM_WRITING, code < 0 ? what : NULL);
+	if (code < 0)
+		sim_trace(n->sim, "node %u: %s: %s", n->number, what, err_text(code));
 }
 
 void sim_node_seal(struct sim_node *n)
