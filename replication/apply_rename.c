@@ -244,6 +244,9 @@ static int move_name(struct pool *p, const struct record *rec, struct rename *m,
 /* True if the replaced name really stands under the new name here, so that one rename does it. */
 static bool replaced_stands_there(struct pool *p, struct rename *m)
 {
+	/* A directory may have got something new inside: it is removed apart, or becomes one. */
+	if (S_ISDIR(m->other.o->type))
+		return false;
 	uint64_t id;
 
 	return p->store->ops->lookup(p->store, &m->to.o->handle, m->name, &id, NULL, NULL) == 0 &&

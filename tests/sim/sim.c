@@ -201,6 +201,8 @@ static void heal(struct sim *sim)
 		store_mem_fail(sim->nodes[i].store, 0, 0);
 		disk_fail(sim->nodes[i].dir, 0, 0);
 		sim_node_open(&sim->nodes[i]);
+		if (!sim->failure[0] && !sim->plan->gently)
+			sim_look(&sim->nodes[i]);
 	}
 	connect_all(sim);
 	for (uint32_t i = 0; i < HEAL_ROUNDS_MAX && !sim->failure[0]; i++) {

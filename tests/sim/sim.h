@@ -78,5 +78,7 @@ void sim_node_enter(const struct sim_node *n);
 
 /* --- sim_ops.c: calls of applications */
 void sim_op(struct sim_node *n, const struct step *s);
+/* Looks at everything, which takes in what a power cut left in the tree and not in the journal. */
+void sim_look(struct sim_node *n);
 
 #endif

@@ -382,6 +382,31 @@ static int op_once(struct sim_node *n, const struct step *s)
 	}
 }
 
+static void look_at(struct pool *p, uint64_t dir, int depth)
+{
+	AUTO_FREE struct listing *l = calloc(1, sizeof(*l));
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+
+	if (!l)
+		abort();
+	if (depth > 20 || object_get(p->cache, dir, &o.o) < 0 ||
+	    p->store->ops->entries(p->store, &o.o->handle, listing_add, l) < 0)
+		return;
+	for (size_t i = 0; i < l->count; i++) {
+		struct stat st;
+		if (pool_lookup(p, dir, l->names[i], &st) == 0 && S_ISDIR(st.st_mode))
+			look_at(p, st.st_ino, depth + 1);
+	}
+}
+
+void sim_look(struct sim_node *n)
+{
+	if (!n->pool)
+		return;
+	sim_node_enter(n);
+	look_at(n->pool, POOL_ROOT_ID, 0);
+}
+
 void sim_op(struct sim_node *n, const struct step *s)
 {
 	int r = -ESTALE;
