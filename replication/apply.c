@@ -253,8 +253,14 @@ static int make_there(struct pool *p, struct object *dir, struct object *o, stru
 		o->handle = *there;
 		return p->store->ops->set_id(p->store, &o->handle, o->id);
 	}
-	if (!ctx->local)
-		return place_link(p, o, l, NULL);
+	if (!ctx->local) {
+		int r = place_link(p, o, l, NULL);
+		/* The crash may have come before it had its owner. */
+		return r == 0 && ctx->redo && o->handle.size
+			       ? p->store->ops->set_owner(p->store, &o->handle, o->attrs.mode,
+							  o->attrs.uid, o->attrs.gid)
+			       : r;
+	}
 	struct store_node node;
 	place_node(o, &node);
 	return p->store->ops->make(p->store, &dir->handle, l->name, &node, &o->handle);

@@ -208,6 +208,20 @@ int content_owner(struct pool *p, struct object *o, mode_t mode, uid_t uid, gid_
 	return r;
 }
 
+/* Before a crash it may have been moved already. */
+static int branch_move(struct pool *p, const struct object *b, const struct object *from,
+		       const char *name, const struct object *to, const char *new_name)
+{
+	const struct store_ops *ops = p->store->ops;
+	uint64_t id;
+	int r = ops->rename(p->store, &from->handle, name, &to->handle, new_name, 0);
+
+	if (r == -ENOENT && ops->lookup(p->store, &to->handle, new_name, &id, NULL, NULL) == 0 &&
+	    id == b->id)
+		return 0;
+	return r;
+}
+
 int content_follow(struct pool *p, struct object *o)
 {
 	for (size_t i = 0; i < o->leaf_count; i++) {
@@ -225,8 +239,7 @@ int content_follow(struct pool *p, struct object *o)
 			r = object_get(p->cache, parent, &to.o);
 		if (r < 0 || (from.o == to.o && strcmp(l->name, name) == 0))
 			continue;
-		r = p->store->ops->rename(p->store, &from.o->handle, l->name, &to.o->handle, name,
-					  0);
+		r = branch_move(p, b.o, from.o, l->name, to.o, name);
 		watch_entry(p, from.o->id, l->name);
 		watch_entry(p, to.o->id, name);
 		place_disturbed(p, from.o);

@@ -552,11 +552,19 @@ static int merge_place(struct pool *p, struct object *stays, const struct dentry
 	return place_link(p, stays, l, &from);
 }
 
+/* An exchange gives two places the same stamp. */
+static bool is_later(const struct dentry *a, const struct dentry *b)
+{
+	if (a->stamp != b->stamp)
+		return stamp_after(a->stamp, b->stamp);
+	return a->parent != b->parent ? a->parent < b->parent : strcmp(a->name, b->name) < 0;
+}
+
 static int merge_both(struct pool *p, struct object *stays, struct object *goes)
 {
 	const struct dentry *sl = &stays->links[0];
 	const struct dentry *gl = &goes->links[0];
-	const struct dentry *to = stamp_after(gl->stamp, sl->stamp) ? gl : sl;
+	const struct dentry *to = is_later(gl, sl) ? gl : sl;
 	bool there = is_there(stays);
 	int r = 0;
 

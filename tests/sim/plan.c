@@ -199,12 +199,14 @@ static void make_step(struct style *y, struct step *s)
 	}
 }
 
-void plan_make(uint64_t seed, struct plan *ret)
+void plan_make(uint64_t seed, bool hard, struct plan *ret)
 {
 	struct style y;
 
 	*ret = (struct plan){.seed = seed};
 	style_make(seed, &y, ret);
+	if (!hard)
+		y.powers = y.disks = 0;
 	size_t count = between(&y, 30, upto(&y, 4) ? 150 : 400);
 	ret->steps = calloc(count + 1, sizeof(*ret->steps));
 	if (!ret->steps)

@@ -82,7 +82,8 @@ struct plan {
 	size_t count;
 };
 
-void plan_make(uint64_t seed, struct plan *ret);
+/* `hard`: also with power cuts and failing disks. */
+void plan_make(uint64_t seed, bool hard, struct plan *ret);
 void plan_free(struct plan *plan);
 /* One line per step; a line that begins with # is a comment. -EINVAL. */
 void plan_write(const struct plan *plan, FILE *out);

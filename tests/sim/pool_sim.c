@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  * Runs plans: SEED=n one, with all its steps; SEEDS=from-to a range; SCRIPT=file a plan that was
  * written down; without these the scripts beside this file and a fixed range. What fails is made
- * shorter as long as it fails, and printed as a script. */
+ * shorter as long as it fails, and printed as a script. HARD=1 adds power cuts and failing disks.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -49,6 +50,7 @@ struct told {
 struct runner {
 	struct told *told;
 	size_t max;
+	bool hard;
 	size_t passed, failed;
 };
 
@@ -169,7 +171,7 @@ static void run_range(struct runner *r, uint64_t from, uint64_t to)
 		if (pid == 0) {
 			for (; r->told->seed <= to && !r->told->failure[0]; r->told->seed++) {
 				struct plan plan;
-				plan_make(r->told->seed, &plan);
+				plan_make(r->told->seed, r->hard, &plan);
 				run_here(r->told, &plan, false);
 				plan_free(&plan);
 				if (r->told->failure[0])
@@ -187,7 +189,7 @@ static void run_range(struct runner *r, uint64_t from, uint64_t to)
 			struct plan plan;
 			(void)snprintf(name, sizeof(name), "SEED=%llu",
 				       (unsigned long long)(at <= to ? at : to));
-			plan_make(at, &plan);
+			plan_make(at, r->hard, &plan);
 			report(r, &plan, name);
 			plan_free(&plan);
 		}
@@ -234,7 +236,7 @@ static void run_seed(struct runner *r, uint64_t seed)
 {
 	struct plan plan;
 
-	plan_make(seed, &plan);
+	plan_make(seed, r->hard, &plan);
 	if (getenv("PLAN"))
 		plan_write(&plan, stdout);
 	else if (fails(r, &plan, true))
@@ -246,7 +248,7 @@ static void run_seed(struct runner *r, uint64_t seed)
 
 int main(void)
 {
-	struct runner r = {.max = FAILURES_MAX};
+	struct runner r = {.max = FAILURES_MAX, .hard = getenv("HARD") != NULL};
 	const char *seed = getenv("SEED");
 	const char *range = getenv("SEEDS");
 	const char *script = getenv("SCRIPT");
