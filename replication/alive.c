@@ -70,22 +70,26 @@ static bool known_to_all(const struct object *o, stamp_t content)
 	return o->link_count > 0;
 }
 
-int alive_removed(struct pool *p, struct object *o, struct dentry *l,
-		  const struct record_link *seen, bool last)
+bool alive_removed(struct object *o, struct dentry *l, const struct record_link *seen, bool last)
 {
-	stamp_t gone = last && S_ISREG(o->type) ? seen->seen_content : 0;
+	bool counts = !stamp_after(l->stamp, seen->seen_place);
 
-	if (!stamp_after(l->stamp, seen->seen_place)) {
-		if (!l->removed || stamp_after(seen->seen_content, l->seen))
-			l->seen = seen->seen_content;
-		l->removed = true;
-	}
-	if (S_ISREG(o->type) && known_to_all(o, seen->seen_content))
-		gone = seen->seen_content;
-	if (stamp_after(gone, o->removed))
-		o->removed = gone;
+	if (counts && (!l->removed || stamp_after(seen->seen_content, l->seen)))
+		l->seen = seen->seen_content;
+	l->removed = l->removed || counts;
+	if (last && S_ISREG(o->type) && stamp_after(seen->seen_content, o->removed))
+		o->removed = seen->seen_content;
+	return counts;
+}
+
+int alive_gone(struct pool *p, struct object *o, stamp_t content, bool last)
+{
+	bool gone = S_ISREG(o->type) && (last || known_to_all(o, content));
+
+	if (gone && stamp_after(content, o->removed))
+		o->removed = content;
 	object_dirty(p->cache, o);
-	return drop_gone(p, o, gone);
+	return gone ? drop_gone(p, o, content) : 0;
 }
 
 /* What stays by another name keeps the content that went last. */
@@ -112,7 +116,10 @@ static int come(struct pool *p, struct object *o, struct dentry *l)
 			r = object_leaf_add(o, content, false);
 		if (r < 0)
 			return r;
+		/* What is there now is empty, as when it was made: who writes to it before the
+		 * bytes have come writes a content of its own. */
 		o->obsolete = true;
+		o->content = o->id;
 	}
 	if (was_dead)
 		o->handle.size = 0;

@@ -14,10 +14,11 @@
 
 /* Pure: is this name to be shown? */
 bool alive_wants(const struct object *o, const struct dentry *l);
-/* Notes that the name was removed by somebody who saw this much; it counts unless the name has
- * moved meanwhile. `last`: and with it, as far as he knew, the content. */
-MUST_CHECK int alive_removed(struct pool *p, struct object *o, struct dentry *l,
-			     const struct record_link *seen, bool last);
+/* Notes that the name was removed by somebody who saw this much; `last`: and with it, as far as he
+ * knew, the content. True if it counts, that is, unless the name has moved meanwhile. Pure. */
+bool alive_removed(struct object *o, struct dentry *l, const struct record_link *seen, bool last);
+/* The same for the content: it counts no more if there are others, or no name is left. */
+MUST_CHECK int alive_gone(struct pool *p, struct object *o, stamp_t content, bool last);
 /* Makes it so. */
 MUST_CHECK int alive_settle(struct pool *p, struct object *o);
 /* True if a name of the object but this one is shown. */

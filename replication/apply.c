@@ -172,8 +172,10 @@ static int remove_file(struct pool *p, struct object *o, struct dentry *l, struc
 {
 	int r = ctx->local ? remove_link(p, o, l, dir, ctx) : 0;
 
-	if (r == 0)
-		r = alive_removed(p, o, l, &rec->link, rec->flags & REC_F_LAST);
+	if (r < 0)
+		return r;
+	(void)alive_removed(o, l, &rec->link, rec->flags & REC_F_LAST);
+	r = alive_gone(p, o, rec->link.seen_content, rec->flags & REC_F_LAST);
 	return r < 0 || ctx->local ? r : alive_settle(p, o);
 }
 

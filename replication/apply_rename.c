@@ -258,7 +258,9 @@ static int removes_other(struct pool *p, struct rename *m, const struct record *
 {
 	if (S_ISDIR(m->other.o->type))
 		return unlink_holds(m->ol, &rec->other);
-	int r = alive_removed(p, m->other.o, m->ol, &rec->other, rec->flags & REC_F_LAST);
+	bool last = rec->flags & REC_F_LAST;
+	(void)alive_removed(m->other.o, m->ol, &rec->other, last);
+	int r = alive_gone(p, m->other.o, rec->other.seen_content, last);
 	return r < 0 ? r : !m->ol->dead && !alive_wants(m->other.o, m->ol);
 }
 

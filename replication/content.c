@@ -254,38 +254,46 @@ int content_follow(struct pool *p, struct object *o)
 	return 0;
 }
 
+/* The branch, changed by the record, into the private directory. -ENOENT: it is gone, by a step
+ * that was made before a crash and is made again now. */
+static int branch_take(struct pool *p, stamp_t old, const struct record *rec, const char *staged)
+{
+	AUTO_REF struct object_ref b = {.cache = p->cache};
+	struct apply remote = {.fd = -1};
+	int r = object_get_raw(p->cache, old, &b.o);
+
+	if (r == 0)
+		r = write_bytes(p, &b.o->handle, b.o, rec, &remote);
+	for (size_t i = 0; r == 0 && i < b.o->link_count; i++) {
+		AUTO_REF struct object_ref dir = {.cache = p->cache};
+		r = object_get(p->cache, b.o->links[i].parent, &dir.o);
+		if (r == 0)
+			r = p->store->ops->rename(p->store, &dir.o->handle, b.o->links[i].name,
+						  &p->private_dir, staged, 0);
+		if (r == 0)
+			watch_entry(p, dir.o->id, b.o->links[i].name);
+	}
+	r = r == -ESTALE || r == MA_EUNKNOWN ? -ENOENT : r;
+	if (b.o && (r == 0 || r == -ENOENT))
+		object_drop(p->cache, b.o);
+	return r;
+}
+
 /* The leaf grew by one record: its branch, if we have it, takes the new stamp as its id. */
 static int branch_advance(struct pool *p, struct object *o, struct leaf *leaf,
-			  const struct record *rec, struct apply *ctx)
+			  const struct record *rec)
 {
 	stamp_t old = leaf->stamp;
 	bool have = leaf->have;
+	char staged[64];
 
 	if (have) {
-		AUTO_REF struct object_ref b = {.cache = p->cache};
-		struct apply remote = {.fd = -1, .deps = ctx->deps};
-		char staged[64];
 		(void)snprintf(staged, sizeof(staged), "advance-%016llx", (unsigned long long)old);
-		int r = object_get_raw(p->cache, old, &b.o);
+		int r = branch_take(p, old, rec, staged);
 		if (r == 0)
-			r = write_bytes(p, &b.o->handle, b.o, rec, &remote);
-		if (r < 0)
-			return r;
-		for (size_t i = 0; r == 0 && i < b.o->link_count; i++) {
-			AUTO_REF struct object_ref dir = {.cache = p->cache};
-			r = object_get(p->cache, b.o->links[i].parent, &dir.o);
-			if (r == 0)
-				r = p->store->ops->rename(p->store, &dir.o->handle,
-							  b.o->links[i].name, &p->private_dir,
-							  staged, 0);
-			if (r == 0)
-				watch_entry(p, dir.o->id, b.o->links[i].name);
-		}
-		if (r < 0)
-			return r;
-		object_drop(p->cache, b.o);
-		r = branch_make(p, o, rec->stamp, staged);
-		if (r < 0)
+			r = branch_make(p, o, rec->stamp, staged);
+		have = r != -ENOENT;
+		if (have && r < 0)
 			return r;
 	}
 	object_leaf_remove(o, old);
@@ -323,8 +331,12 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	}
 	/* A local write to bytes that are about to be replaced saves them: they become a content of
 	 * their own beside the one that is being fetched. */
-	if (ctx->local)
+	if (ctx->local && o->obsolete) {
+		const struct leaf *gone = object_leaf(o, o->removed);
+		if (gone && !gone->have) /* as alive_settle() does it on peers */
+			object_leaf_remove(o, o->removed);
 		o->obsolete = false;
+	}
 	if (!o->obsolete && !o->dead && rec->base == o->content) {
 		int r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
 		if (r < 0)
@@ -347,7 +359,7 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	}
 	struct leaf *leaf = object_leaf(o, rec->base);
 	if (leaf) {
-		int r = branch_advance(p, o, leaf, rec, ctx);
+		int r = branch_advance(p, o, leaf, rec);
 		return r < 0 ? r : alive_settle(p, o);
 	}
 	/* Written without knowledge of what is here. The file stays, should it have been removed,
@@ -514,6 +526,13 @@ int content_settle(struct pool *p, struct object *o)
 	if (r == 0)
 		r = p->store->ops->rename(p->store, &dir.o->handle, b.o->links[0].name,
 					  &p->private_dir, staged, 0);
+	if (r == -ENOENT || r == MA_EUNKNOWN) { /* gone before a crash: it is fetched */
+		if (b.o)
+			object_drop(p->cache, b.o);
+		l->have = false;
+		content_note(p, o);
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	watch_entry(p, dir.o->id, b.o->links[0].name);
