@@ -196,7 +196,8 @@ static int start_parts(struct daemon *daemon, char *error, size_t size)
 	};
 	r = pools_new(&config, &node->pools);
 	if (r == 0)
-		r = mounts_new(daemon->places.pools, daemon->settings.passthrough, &node->mounts);
+		r = mounts_new(daemon->places.pools, daemon->settings.passthrough,
+			       daemon->settings.ring, &node->mounts);
 	if (r < 0)
 		return err_say(error, size, r, "cannot prepare the pools: %s", err_text(r));
 	if (fleet_exists(node->fleet)) {

@@ -80,6 +80,7 @@ static int check_durability(const struct setting *setting, const char *text, cha
 
 static const char *const words_durability[] = {"local", NULL};
 static const char *const words_switch[] = {"on", "off", NULL};
+static const char *const words_transport[] = {"auto", "uring", "dev", NULL};
 static const char *const words_off[] = {"off", NULL};
 static const char *const words_auto[] = {"auto", NULL};
 static const char *const words_level[] = {"debug", "info", "warning", "error", NULL};
@@ -105,6 +106,10 @@ const struct setting settings_table[SETTINGS_KEYS] = {
 		{"passthrough", "on or off", "on", check_word, 0, 0, words_switch,
 		 "Where the kernel can (Linux 6.9), let it read open files from the "
 		 "backing directory without asking the daemon."},
+	[SETTING_TRANSPORT] = {"transport", "auto, uring or dev", "auto", check_word, 0, 0,
+			       words_transport,
+			       "How file-system calls reach the daemon. uring: over io_uring "
+			       "where the kernel offers it; dev: /dev/fuse; auto: uring."},
 	[SETTING_CATCHUP_RATE] =
 		{"catchup_rate", "size per second or off", "off", check_size, 64ull << 10,
 		 1ull << 40, words_off,
@@ -222,6 +227,7 @@ static void settings_derive(struct settings *settings)
 		abort();
 	if (size_parse(settings->text[SETTING_CATCHUP_RATE], &settings->catchup_rate) < 0)
 		settings->catchup_rate = 0; /* off */
+	settings->ring = strcmp(settings->text[SETTING_TRANSPORT], "dev") != 0;
 	settings->passthrough = strcmp(settings->text[SETTING_PASSTHROUGH], "on") == 0;
 	for (size_t i = 0; words_level[i]; i++) {
 		if (strcmp(settings->text[SETTING_LOG_LEVEL], words_level[i]) == 0)

@@ -24,6 +24,7 @@ enum settings_key {
 	SETTING_JOURNAL_MAX,
 	SETTING_DURABILITY,
 	SETTING_PASSTHROUGH,
+	SETTING_TRANSPORT,
 	SETTING_CATCHUP_RATE,
 	SETTING_LOG_LEVEL,
 	SETTINGS_KEYS,
@@ -48,6 +49,7 @@ struct settings {
 	uint64_t journal_max;                         /* bytes */
 	uint64_t catchup_rate;                        /* bytes per second, 0: no limit */
 	bool passthrough;
+	bool ring; /* transport = auto or uring */
 	enum log_level log_level;
 };
 

@@ -13,6 +13,8 @@
 /* Linux 6.9: files that the kernel reads by itself. Newer than these headers, too. */
 #define INIT_PASSTHROUGH (UINT64_C(1) << 37)
 #define OPEN_PASSTHROUGH (1u << 7)
+/* Linux 6.14. */
+#define INIT_OVER_IO_URING (UINT64_C(1) << 41)
 /* The backing file must not lie in a file system of layers; one may lie over the mount. */
 #define STACK_DEPTH 1
 
@@ -130,6 +132,11 @@ void kernel_reply(struct kernel *kernel, const struct iovec *parts, int count)
 		out->flags |= FUSE_INIT_EXT;
 		out->flags2 |= (uint32_t)(INIT_PASSTHROUGH >> 32);
 		out->unused[0] = STACK_DEPTH; /* max_stack_depth */
+	}
+	kernel->ring = kernel->want_ring && (kernel->offered & INIT_OVER_IO_URING);
+	if (kernel->ring) {
+		out->flags |= FUSE_INIT_EXT;
+		out->flags2 |= (uint32_t)(INIT_OVER_IO_URING >> 32);
 	}
 }
 

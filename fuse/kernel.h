@@ -23,12 +23,14 @@
 #define KERNEL_NAMELESS "/"
 
 struct kernel {
+	bool want_ring;       /* io_uring is to carry the requests, if the kernel can */
 	bool want_pass;       /* files are to be passed through, if the kernel can */
 	uint64_t init_unique; /* the INIT request under way; 0: none */
 	uint64_t offered;     /* INIT flags of the kernel */
 	uint32_t minor;       /* protocol of the kernel */
 	bool long_setxattr;
-	bool pass; /* it was agreed on */
+	bool pass; /* this and the next: it was agreed on */
+	bool ring;
 };
 
 /* Before libfuse gets it: moves what it ignores to where it looks. -EPROTO if too short. */

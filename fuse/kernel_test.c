@@ -166,6 +166,17 @@ static void test_pass(void **state)
 	assert_int_equal(out.flags2, 1u << 5);
 	assert_int_equal(out.unused[0], 1);
 
+	/* The ring is another bit of the same word. */
+	assert_false(kernel.ring);
+	kernel = (struct kernel){.want_ring = true};
+	out = (struct fuse_init_out){0};
+	m.init.flags2 = 1u << 9;
+	assert_int_equal(kernel_request(&kernel, &m, sizeof(m)), 0);
+	kernel_reply(&kernel, parts, 2);
+	assert_true(kernel.ring);
+	assert_false(kernel.pass);
+	assert_int_equal(out.flags2, 1u << 9);
+
 	/* Not offered, or not wanted: not asked for. */
 	out = (struct fuse_init_out){0};
 	kernel = (struct kernel){.want_pass = true};

@@ -115,7 +115,7 @@ static int session_make(struct mount *mount, int *fd, char *error, size_t size)
 	fuse_opt_free_args(&args); /* libfuse has made a copy */
 	if (!mount->session)
 		return err_say(error, size, -ENOMEM, "can't make a session of libfuse");
-	int code = server_new(*fd, mount->passthrough, &mount->server);
+	int code = server_new(*fd, mount->passthrough, mount->ring, &mount->server);
 	if (code == 0)
 		code = server_attach(mount->server, mount->session);
 	if (code)
@@ -167,6 +167,7 @@ int mount_start(const struct mount_config *config, struct mount **ret, char *err
 
 	mount->pool = config->pool;
 	mount->passthrough = config->passthrough;
+	mount->ring = config->ring;
 	handles_init(&mount->handles, config->pool);
 	mount->path = strdup(config->path);
 	descriptors_raise();
@@ -201,6 +202,11 @@ void mount_stop(struct mount *mount)
 const char *mount_mode(const struct mount *mount)
 {
 	return ways_passing(mount->ways) ? "passthrough" : "page cache";
+}
+
+const char *mount_transport(const struct mount *mount)
+{
+	return server_rings(mount->server) ? "uring" : "dev";
 }
 
 bool mount_alive(struct mount *mount)

@@ -19,6 +19,7 @@ struct mount_config {
 	struct pool *pool; /* borrowed; outlives the mount */
 	const char *name;  /* pool name; source "multiall:NAME", subtype multiall in /proc/mounts */
 	const char *path; /* mount point, made if missing; a dead mount there is cleaned up first */
+	bool ring;        /* take requests over io_uring, where the kernel offers it */
 	bool passthrough; /* let the kernel read open files by itself, where it can */
 };
 
@@ -29,6 +30,8 @@ MUST_CHECK int mount_start(const struct mount_config *config, struct mount **ret
 void mount_stop(struct mount *mount);
 /* How open files are read: "passthrough" or "page cache". Static. */
 const char *mount_mode(const struct mount *mount);
+/* How requests come: "uring" or "dev". Static. */
+const char *mount_transport(const struct mount *mount);
 /* False once it was unmounted from outside. */
 bool mount_alive(struct mount *mount);
 

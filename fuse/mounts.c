@@ -19,17 +19,18 @@ struct entry {
 
 struct mounts {
 	struct entry *first;
-	bool passthrough;
+	bool passthrough, ring;
 	char dir[];
 };
 
-int mounts_new(const char *dir, bool passthrough, struct mounts **ret)
+int mounts_new(const char *dir, bool passthrough, bool ring, struct mounts **ret)
 {
 	struct mounts *mounts = calloc(1, sizeof(*mounts) + strlen(dir) + 1);
 
 	if (!mounts)
 		return -ENOMEM;
 	mounts->passthrough = passthrough;
+	mounts->ring = ring;
 	memcpy(mounts->dir, dir, strlen(dir) + 1);
 	*ret = mounts;
 	return 0;
@@ -88,8 +89,11 @@ int mounts_start(struct mounts *mounts, const char *name, struct pool *pool, cha
 	if (entry->mount)
 		mount_stop(take_ptr(entry->mount));
 	mounts_path(mounts, name, path, sizeof(path));
-	struct mount_config config = {
-		.pool = pool, .name = name, .path = path, .passthrough = mounts->passthrough};
+	struct mount_config config = {.pool = pool,
+				      .name = name,
+				      .path = path,
+				      .passthrough = mounts->passthrough,
+				      .ring = mounts->ring};
 	int r = mount_start(&config, &entry->mount, entry->problem, sizeof(entry->problem));
 	if (r < 0) {
 		entry->mount = NULL;
@@ -126,6 +130,13 @@ const char *mounts_mode(struct mounts *mounts, const char *name)
 	struct entry *entry = find(mounts, name);
 
 	return entry && entry->mount ? mount_mode(entry->mount) : "";
+}
+
+const char *mounts_transport(struct mounts *mounts, const char *name)
+{
+	struct entry *entry = find(mounts, name);
+
+	return entry && entry->mount ? mount_transport(entry->mount) : "";
 }
 
 const char *mounts_problem(struct mounts *mounts, const char *name)

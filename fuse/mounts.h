@@ -15,8 +15,9 @@
 struct pool;
 struct mounts;
 
-/* `dir`: where the mount points stand, "/pool" below the root. `passthrough`: as the setting. */
-MUST_CHECK int mounts_new(const char *dir, bool passthrough, struct mounts **ret);
+/* `dir`: where the mount points stand, "/pool" below the root. `passthrough`, `ring`: as in
+ * struct mount_config. */
+MUST_CHECK int mounts_new(const char *dir, bool passthrough, bool ring, struct mounts **ret);
 void mounts_free(struct mounts *mounts);
 
 /* Mounts the pool unless it is mounted; one that was unmounted from outside is mounted again. */
@@ -29,6 +30,8 @@ void mounts_stop(struct mounts *mounts, const char *name);
 bool mounts_alive(struct mounts *mounts, const char *name);
 /* mount_mode(); "" if it is not mounted. */
 const char *mounts_mode(struct mounts *mounts, const char *name);
+/* mount_transport(), as well. */
+const char *mounts_transport(struct mounts *mounts, const char *name);
 /* Why the last attempt failed; "" if it did not or there was none. Borrowed. */
 const char *mounts_problem(struct mounts *mounts, const char *name);
 /* DIR/NAME. */

@@ -39,7 +39,7 @@ struct mount {
 	struct changes *changes;
 	struct inval *inval;
 	struct handles handles;
-	bool passthrough; /* wanted */
+	bool passthrough, ring; /* wanted */
 	struct ways *ways;
 	atomic_uint flushing; /* threads that wait for the kernel to write pages */
 };

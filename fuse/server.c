@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/fuse.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "fuse/ops.h"
+#include "fuse/ring.h"
 
 /* Room that libfuse keeps for headers in front of a write's data. */
 #define REQUEST_HEAD 4096u
@@ -36,12 +38,22 @@ struct worker {
 	struct server *server;
 	struct worker *next;
 	pthread_t thread;
-	int fd;         /* the answers must leave where the request came in */
-	void *request;  /* REQUEST_SIZE */
-	char *scratch;  /* SERVER_REQUEST_MAX, made when first needed */
-	int backing_id; /* for the next answer; 0: none */
+	int fd;              /* the answers must leave where the request came in */
+	void *request;       /* REQUEST_SIZE */
+	char *scratch;       /* SERVER_REQUEST_MAX, made when first needed */
+	int backing_id;      /* for the next answer; 0: none */
+	struct ring *ring;   /* NULL: it reads from the device */
+	struct queue *queue; /* of the ring */
+	bool writing;        /* it serves a write from the ring, whose data are where answers go */
 	atomic_bool reading;
 	enum limits limits;
+};
+
+/* The kernel's queue of one processor, with the threads that take from it. */
+struct queue {
+	unsigned int number;
+	atomic_uint idle;
+	atomic_uint count;
 };
 
 struct server {
@@ -56,12 +68,16 @@ struct server {
 	struct worker *workers; /* running */
 	struct worker *ended;   /* to be joined */
 	atomic_uint count;
+	struct queue *queues; /* NULL: no io_uring */
+	unsigned int queue_count;
+	atomic_uint ring_count; /* threads of all queues */
 };
 
 static void worker_free(struct worker *worker)
 {
 	if (!worker)
 		return;
+	ring_free(worker->ring);
 	if (worker->fd >= 0)
 		(void)close(worker->fd);
 	if (worker->request)
@@ -79,21 +95,33 @@ static void *pages_new(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static int worker_new(struct server *server, struct worker **ret)
+/* A descriptor of its own: the kernel then keeps a list of requests for each thread. */
+static int device_clone(const struct server *server, int *ret)
+{
+	uint32_t from = (uint32_t)server->fd;
+
+	*ret = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	return *ret < 0 || ioctl(*ret, FUSE_DEV_IOC_CLONE, &from) != 0 ? -errno : 0;
+}
+
+/* `queue` NULL: reads from the device. */
+static int worker_new(struct server *server, struct queue *queue, struct worker **ret)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
 	if (!worker)
 		return -ENOMEM;
 	worker->server = server;
+	worker->fd = -1;
+	worker->queue = queue;
 	worker->request = pages_new(REQUEST_SIZE);
-	/* A descriptor of its own: the kernel then keeps a list of requests for each thread. */
-	uint32_t from = (uint32_t)server->fd;
-	worker->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (!worker->request || worker->fd < 0 ||
-	    ioctl(worker->fd, FUSE_DEV_IOC_CLONE, &from) != 0) {
-		int code = worker->request ? -errno : -ENOMEM;
-
+	int code = worker->request ? 0 : -ENOMEM;
+	if (code == 0 && queue)
+		code = ring_new(server->fd, queue->number, SERVER_REQUEST_MAX, worker->request,
+				&worker->ring);
+	else if (code == 0)
+		code = device_clone(server, &worker->fd);
+	if (code) {
 		worker_free(worker);
 		return code;
 	}
@@ -134,6 +162,7 @@ static void request_serve(struct server *server, void *request, size_t size)
 }
 
 static void *worker_run(void *arg);
+static void *ring_run(void *arg);
 
 static void workers_free(struct worker *worker)
 {
@@ -171,17 +200,28 @@ static int thread_start(struct worker *worker)
 	(void)sigfillset(&all);
 	(void)sigdelset(&all, SIGNAL_WAKE);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	int code = pthread_create(&worker->thread, &attr, worker_run, worker);
+	int code = pthread_create(&worker->thread, &attr, worker->ring ? ring_run : worker_run,
+				  worker);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_attr_destroy(&attr);
 	return -code;
 }
 
-static int server_grow(struct server *server)
+/* One for each queue must be; beyond, together no more than read from the device. */
+static bool may_grow(const struct server *server, const struct queue *queue)
+{
+	if (!queue)
+		return server->count < SERVER_THREADS_MAX;
+	return queue->count == 0 || (queue->count < SERVER_RING_MAX &&
+				     server->ring_count < server->queue_count + SERVER_THREADS_MAX);
+}
+
+static int server_grow(struct server *server, struct queue *queue)
 {
 	struct worker *worker = NULL;
 	struct worker *ended;
-	int code = worker_new(server, &worker);
+	atomic_uint *count = queue ? &queue->count : &server->count;
+	int code = worker_new(server, queue, &worker);
 
 	if (code)
 		return code;
@@ -189,12 +229,13 @@ static int server_grow(struct server *server)
 		AUTO_LOCK(guard, &server->workers_lock);
 		ended = take_ptr(server->ended);
 		code = -EAGAIN;
-		if (!server->stopping && server->count < SERVER_THREADS_MAX)
+		if (!server->stopping && may_grow(server, queue))
 			code = thread_start(worker);
 		if (code == 0) {
 			worker->next = server->workers;
 			server->workers = worker;
-			server->count++;
+			++*count;
+			server->ring_count += queue != NULL;
 		}
 	}
 	if (code)
@@ -255,14 +296,92 @@ static void *worker_run(void *arg)
 		if (code)
 			continue;
 		/* A call may take long (fsync): someone must be left to take the next one. */
-		if (last && server->count < SERVER_THREADS_MAX)
-			(void)server_grow(server);
+		if (last && may_grow(server, NULL))
+			(void)server_grow(server, NULL);
 		if ((size_t)n >= sizeof(struct fuse_in_header))
 			limits_set(worker, worker->request);
 		request_serve(server, worker->request, (size_t)n);
 		if (server->stopping || worker_retire(worker, false))
 			return NULL;
 	}
+}
+
+/* A request that got no answer would keep its place for ever. */
+static void ring_serve(struct worker *worker, void *request, size_t size)
+{
+	const struct fuse_in_header *in = request;
+	struct fuse_out_header out = {.len = sizeof(out), .error = -EIO, .unique = in->unique};
+	const struct iovec part = {.iov_base = &out, .iov_len = sizeof(out)};
+
+	worker->writing = in->opcode == FUSE_WRITE;
+	limits_set(worker, request);
+	request_serve(worker->server, request, size);
+	if (!ring_answered(worker->ring) && ring_answer(worker->ring, &part, 1) < 0)
+		log_debug("fuse: a request over io_uring could not be answered");
+}
+
+/* Where the callers of this queue run: handing over to another processor costs more than the wait
+ * for this one. */
+static void thread_pin(const struct queue *queue)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(queue->number, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set); /* it may not be ours to run on */
+}
+
+static void *ring_run(void *arg)
+{
+	struct worker *worker = arg;
+	struct server *server = worker->server;
+	struct queue *queue = worker->queue;
+	int code = ring_start(worker->ring);
+
+	thread_pin(queue);
+	(void)pthread_setspecific(server->current, worker);
+	while (code == 0 && !server->stopping) {
+		void *request;
+		size_t size;
+
+		queue->idle++;
+		worker->reading = true;
+		code = ring_wait(worker->ring, &request, &size);
+		worker->reading = false;
+		bool last = atomic_fetch_sub(&queue->idle, 1) == 1;
+		if (code == -EINTR) {
+			code = 0;
+			continue;
+		}
+		if (code)
+			break;
+		if (last && may_grow(server, queue))
+			(void)server_grow(server, queue);
+		ring_serve(worker, request, size);
+	}
+	if (code && code != -ENOTCONN && code != -ECONNABORTED && code != -ECANCELED)
+		log_error("fuse: can't serve requests over io_uring: %s", err_text(code));
+	return NULL; /* joined by server_stop() */
+}
+
+/* Without a thread at each queue the kernel waits for the missing ones. */
+static void rings_start(struct server *server)
+{
+	int code = 0;
+
+	server->queues = calloc(server->queue_count, sizeof(*server->queues));
+	if (!server->queues)
+		code = -ENOMEM;
+	for (unsigned int i = 0; code == 0 && i < server->queue_count; i++) {
+		server->queues[i].number = i;
+		code = server_grow(server, &server->queues[i]);
+	}
+	if (code == 0)
+		return;
+	log_warn("fuse: can't serve requests over io_uring (%s); /dev/fuse carries them",
+		 err_text(code));
+	server->kernel.ring = false;
+	ring_refuse(server->fd);
 }
 
 /* libfuse answers through this. Notices take kernel_notice_x() instead. */
@@ -276,6 +395,14 @@ static ssize_t reply_write(int fd, struct iovec *parts, int count, void *userdat
 		kernel_reply_pass(parts, count, worker->backing_id);
 	if (worker)
 		worker->backing_id = 0;
+	if (worker && worker->ring) {
+		int code = ring_answer(worker->ring, parts, count);
+		ssize_t size = 0;
+		for (int i = 0; i < count; i++)
+			size += (ssize_t)parts[i].iov_len;
+		errno = -code;
+		return code < 0 ? -1 : size;
+	}
 	return writev(worker ? worker->fd : fd, parts, count);
 }
 
@@ -285,7 +412,7 @@ static ssize_t request_read_unused(int fd, void *buf, size_t size, void *userdat
 	return read(fd, buf, size);
 }
 
-int server_new(int fd, bool pass, struct server **ret)
+int server_new(int fd, bool pass, bool ring, struct server **ret)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	const struct sigaction wake = {.sa_handler = on_wake}; /* no SA_RESTART */
@@ -295,6 +422,8 @@ int server_new(int fd, bool pass, struct server **ret)
 	(void)sigaction(SIGNAL_WAKE, &wake, NULL);
 	server->fd = fd;
 	server->kernel.want_pass = pass;
+	server->queue_count = ring ? ring_queues() : 0;
+	server->kernel.want_ring = server->queue_count > 0;
 	int code = -pthread_key_create(&server->current, NULL);
 	if (code) {
 		free(server);
@@ -336,7 +465,9 @@ int server_start(struct server *server)
 	if (code == 0 && fuse_session_exited(server->session))
 		code = -EPROTO; /* libfuse refused the kernel's offer */
 	for (int i = 0; code == 0 && i < 2; i++)
-		code = server_grow(server);
+		code = server_grow(server, NULL);
+	if (code == 0 && server->kernel.ring)
+		rings_start(server);
 	return code;
 }
 
@@ -381,6 +512,7 @@ void server_free(struct server *server)
 		return;
 	(void)pthread_mutex_destroy(&server->workers_lock);
 	(void)pthread_key_delete(server->current);
+	free(server->queues);
 	free(server);
 }
 
@@ -392,6 +524,11 @@ bool server_gone(struct server *server)
 const struct kernel *server_kernel(struct server *server)
 {
 	return &server->kernel;
+}
+
+bool server_rings(const struct server *server)
+{
+	return server->kernel.ring && server->queues;
 }
 
 void server_pass(struct server *server, int backing_id)
@@ -408,6 +545,8 @@ char *server_scratch(struct server *server)
 
 	if (!worker)
 		return NULL;
+	if (worker->ring && !worker->writing)
+		return ring_room(worker->ring);
 	if (!worker->scratch)
 		worker->scratch = pages_new(SERVER_REQUEST_MAX);
 	return worker->scratch;

@@ -19,11 +19,12 @@ struct server;
 
 #define SERVER_REQUEST_MAX (1u << 20) /* bytes of data in one read or write */
 #define SERVER_THREADS_MAX 64u
-#define SERVER_IDLE_MAX    4u /* threads that stay when there is nothing to do */
+#define SERVER_RING_MAX    16u /* threads of each processor that take requests from io_uring */
+#define SERVER_IDLE_MAX    4u  /* threads that stay when there is nothing to do */
 
-/* `fd` is /dev/fuse as given to mount(2); it stays the caller's until server_attach(). `pass`: ask
- * for passthrough. */
-MUST_CHECK int server_new(int fd, bool pass, struct server **ret);
+/* `fd` is /dev/fuse as given to mount(2); it stays the caller's until server_attach(). `pass`,
+ * `ring`: ask for passthrough, for io_uring beside /dev/fuse. */
+MUST_CHECK int server_new(int fd, bool pass, bool ring, struct server **ret);
 
 /* The session answers through the server from here on, and closes `fd` in the end. */
 MUST_CHECK int server_attach(struct server *server, struct fuse_session *session);
@@ -41,6 +42,9 @@ bool server_gone(struct server *server);
 
 /* What the kernel offered. After server_start(). */
 const struct kernel *server_kernel(struct server *server);
+
+/* Requests come over io_uring. */
+bool server_rings(const struct server *server);
 
 /* The answer that the calling thread gives next is of a file passed through under this id. */
 void server_pass(struct server *server, int backing_id);

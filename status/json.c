@@ -61,6 +61,7 @@ static json_t *pool_json(const struct snapshot *snapshot, const struct snapshot_
 	ok = ok && set(o, "open", json_boolean(status->open));
 	ok = ok && set(o, "mounted", json_boolean(pool->mounted));
 	ok = ok && set(o, "mount_mode", json_text(pool->mount_mode ? pool->mount_mode : ""));
+	ok = ok && set(o, "transport", json_text(pool->transport ? pool->transport : ""));
 	ok = ok && set(o, "problem", json_text(pool->problem));
 	ok = ok && set(o, "in_sync", json_boolean(status->open && status->in_sync));
 	ok = ok && set(o, "files", uint_value(status->files));

@@ -21,8 +21,8 @@ struct snapshot_pool {
 	struct pool_status status;
 	char path[320]; /* mount point */
 	bool mounted;
-	const char *mount_mode; /* mounts_mode(); static, NULL as "" */
-	char problem[512];      /* why it is not open or not mounted; "" if it is both */
+	const char *mount_mode, *transport; /* mounts_mode() ...; static, NULL as "" */
+	char problem[512]; /* why it is not open or not mounted; "" if it is both */
 };
 
 struct snapshot_member {

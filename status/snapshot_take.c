@@ -52,6 +52,7 @@ static void judge_pool(const struct node *node, struct snapshot_pool *pool)
 	mounts_path(node->mounts, name, pool->path, sizeof(pool->path));
 	pool->mounted = mounts_alive(node->mounts, name);
 	pool->mount_mode = pool->mounted ? mounts_mode(node->mounts, name) : "";
+	pool->transport = pool->mounted ? mounts_transport(node->mounts, name) : "";
 	if (!pool->status.open)
 		(void)snprintf(pool->problem, sizeof(pool->problem), "%s",
 			       pool->status.problem[0] ? pool->status.problem

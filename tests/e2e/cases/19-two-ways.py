@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Open files are read by the kernel itself (passthrough) or by way of the daemon (page cache): what
-programs see is the same, readers and writers and mappings of one file agree, and what is stored
-through a mapping reaches the other node, in both ways."""
+"""Open files are read by the kernel itself (passthrough) or by way of the daemon (page cache), and
+requests come by /dev/fuse or over io_uring: what programs see is the same, readers and writers and
+mappings of one file agree, and what is stored through a mapping reaches the other node."""
 import mmap
 import os
 import resource
+import subprocess
+import sys
 
 import e2e
 
@@ -116,19 +118,79 @@ def in_this_way(case):
     many_stores(a, b)
     few_descriptors(a)
     revived(case, a, b)
+
+
+def waiting(a):
+    """Calls that wait (fsync) do not keep others from being served, however many there are."""
+    code = "import os,sys\nfd=os.open(sys.argv[1],os.O_WRONLY|os.O_CREAT)\n" \
+           "for i in range(20): os.write(fd,b'x'*5000); os.fsync(fd)"
+    crowd = [subprocess.Popen([sys.executable, "-c", code, "%s/sync%d" % (a, w)]) for w in range(40)]
+    for i in range(200):
+        e2e.put("%s/beside%d" % (a, i), b"beside")
+    e2e.check(all(p.wait() == 0 for p in crowd), "a process that syncs failed")
+    e2e.check(all(os.path.getsize("%s/sync%d" % (a, w)) == 100000 for w in range(40)), "a write is lost")
+
+
+def large(a, b):
+    """Requests as large as they can be, at odd places."""
+    data = e2e.noise("large", (5 << 20) + 12345)
+    e2e.put(a + "/large", data)
+    e2e.check(e2e.get(a + "/large") == data, "what was written is not read")
+    e2e.until(lambda: e2e.get(b + "/large") == data, "a large file arrives")
+    both = os.open(a + "/large", os.O_RDWR)
+    for offset, size in ((1, 1 << 20), (4095, (1 << 20) + 1), (3, 3)):
+        os.pwrite(both, data[:size], offset)
+        e2e.check(os.pread(both, size, offset) == data[:size], "%d bytes at %d", size, offset)
+    os.close(both)
+    name, value = "user." + "n" * 250, e2e.noise("value", 3000)
+    os.setxattr(a + "/large", name, value)
+    e2e.check(os.getxattr(a + "/large", name) == value, "a long attribute")
+    e2e.put(a + "/" + "n" * 255, b"")
+    e2e.check("n" * 255 in os.listdir(a), "a long name")
+
+
+def kernel_at_least(*wanted):
+    return tuple(int(x) for x in os.uname().release.split("-")[0].split(".")[:2]) >= wanted
+
+
+def in_these(case, passthrough, transport, twin=False):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    case.up(2, "--set", "passthrough=" + passthrough, "--set", "transport=" + transport)
+    found = case.pool(1)
+    mode = "passthrough" if passthrough == "on" and kernel_at_least(6, 9) else "page cache"
+    e2e.check(found["mount_mode"] == mode, "passthrough = %s: %s", passthrough, found["mount_mode"])
+    ring = transport != "dev" and switch() == "Y"
+    e2e.check(found["transport"] == ("uring" if ring else "dev"), "transport = %s: %s", transport, found["transport"])
+    if twin:
+        case.twin_cut()
+    in_this_way(case)
+    waiting(case.dirs[0])
+    large(*case.dirs)
     case.equal()
+    case.lab("down")
+
+
+def switch(to=None):
+    """Whether the kernel offers io_uring to new mounts."""
+    try:
+        with open("/sys/module/fuse/parameters/enable_uring", "r" if to is None else "w") as f:
+            return f.read().strip() if to is None else f.write(to)
+    except OSError:
+        return None
 
 
 def test(case):
-    new = tuple(int(x) for x in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 9)
-    for setting, mode in (("on", "passthrough" if new else "page cache"), ("off", "page cache")):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
-        case.up(2, "--set", "passthrough=" + setting)
-        e2e.check(case.pool(1)["mount_mode"] == mode, "passthrough = %s: %s", setting, case.pool(1)["mount_mode"])
-        if setting == "off":
-            case.twin_cut()
-        in_this_way(case)
-        case.lab("down")
+    before = switch()
+    in_these(case, "on", "dev")
+    in_these(case, "off", "dev", twin=before is None)
+    if before is None:
+        return
+    try:
+        switch("Y")
+        in_these(case, "on", "auto")
+        in_these(case, "off", "uring", twin=True)
+    finally:
+        switch(before)
 
 
 e2e.run(test, nodes=0)
