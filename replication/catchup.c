@@ -647,9 +647,10 @@ static int in_end(struct pool *p)
 	p->merging = false;
 	if (r == 0)
 		r = commit_flush(p);
-	/* From an older one the journal does not lead here. */
-	if (r == 0)
-		r = checkpoint_make(p, true);
+	/* From an older one the journal does not lead here; without any, the index has to do. */
+	if (r == 0 && checkpoint_make(p, true) < 0)
+		log_warn("pool \"%s\": no checkpoint after the state; the next one is tried soon",
+			 p->name);
 	log_info("pool \"%s\": state of %llu objects from node %u: %s", p->name,
 		 (unsigned long long)p->in->count, p->in->node, err_text(r));
 	in_over(p);

@@ -49,7 +49,7 @@ struct pair_list {
 	size_t count;
 };
 
-enum pool_problems { PROBLEM_WRITING, PROBLEM_PEER, POOL_PROBLEMS };
+enum pool_problems { PROBLEM_WRITING, PROBLEM_PEER, PROBLEM_ROOM, POOL_PROBLEMS };
 
 struct pool {
 	char name[FLEET_NAME_MAX + 1];
@@ -109,8 +109,8 @@ struct pool {
 	char problem[POOL_PROBLEMS][160]; /* empty: none; position_lock */
 };
 
-/* Why the pool does not take changes of applications, of peers. `text` NULL: it does again. True
- * if that is news. Any thread, position_lock not held. */
+/* Why the pool does not take changes of applications, of peers, contents of peers. `text` NULL: it
+ * does again. True if that is news. Any thread, position_lock not held. */
 bool pool_problem(struct pool *p, enum pool_problems which, const char *text);
 
 static inline void pool_enter(struct pool *p)

@@ -18,9 +18,11 @@
 #include "replication/room.h"
 #include "replication/session.h"
 
-#define ASK_AGAIN_MS  2000        /* after "I do not have it (any more)" */
-#define DELTA_MIN     (64u << 10) /* a smaller basis is not worth a signature */
-#define SIGNATURE_MAX (3u << 20)  /* fits one message; for a larger basis the whole is sent */
+#define NO_ROOM          "no room on the disk for contents of peers"
+#define NO_ROOM_AGAIN_MS 10000
+#define ASK_AGAIN_MS     2000        /* after "I do not have it (any more)" */
+#define DELTA_MIN        (64u << 10) /* a smaller basis is not worth a signature */
+#define SIGNATURE_MAX    (3u << 20)  /* fits one message; for a larger basis the whole is sent */
 
 /* One object with something missing, and the question that is under way for it. */
 struct missing {
@@ -342,6 +344,8 @@ void fetch_pump(struct pool *p)
 		AUTO_LOCK(held, &f->lock);
 		list = f->table;
 	}
+	if (!list)
+		(void)pool_problem(p, PROBLEM_ROOM, NULL);
 	for (m = list; m && f->asked < FETCH_WINDOW; m = next) {
 		{
 			AUTO_LOCK(held, &f->lock);
@@ -493,6 +497,7 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 	int64_t mtime_ns = (int64_t)rd_u64(body);
 	uint8_t digest[HASH_SIZE];
 	struct missing *m;
+	bool no_room = false;
 
 	if (body->failed || offset > INT64_MAX || size > INT64_MAX)
 		return MA_ECORRUPT;
@@ -531,13 +536,15 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 	m->patch = NULL;
 	if (r == 0)
 		r = finish(p, m, size, mtime_ns);
-	if (r < 0 && r != -ENODATA)
+	if (r == 0 || r == -ENOSPC)
+		no_room = pool_problem(p, PROBLEM_ROOM, r < 0 ? NO_ROOM : NULL) && r < 0;
+	if (r < 0 && r != -ENODATA && (r != -ENOSPC || no_room))
 		log_warn("pool \"%s\": a content from node %u cannot be used: %s", p->name, node,
 			 err_text(r));
 	if (r < 0)
 		forget_staged(p, m);
 	got(f, m, r < 0 ? 0 : m->bytes);
-	question_over(f, m, r < 0 ? ASK_AGAIN_MS : 0);
+	question_over(f, m, r == -ENOSPC ? NO_ROOM_AGAIN_MS : r < 0 ? ASK_AGAIN_MS : 0);
 	fetch_pump(p);
 	return 0;
 }

@@ -200,11 +200,12 @@ static int write_inline(struct pool *p, struct object *mine, const struct item *
 	if (!item->has_data || mine->dead || !mine->obsolete || !mine->handle.size ||
 	    content_wanted(mine) != stamp)
 		return 0;
-	int r = room_take(p, item->data_size);
+	/* Without room now it stays missing, and is fetched later. */
+	if (room_take(p, item->data_size) < 0)
+		return 0;
 	shadow_keep(p, mine, &mine->handle, 0, -1);
 	mapped_begin(p, mine, &mine->handle, 0, -1, &step);
-	if (r == 0)
-		r = ops->truncate(p->store, &mine->handle, -1, 0);
+	int r = ops->truncate(p->store, &mine->handle, -1, 0);
 	if (r == 0 && item->data_size)
 		r = ops->write(p->store, &mine->handle, -1, item->data, item->data_size, 0);
 	if (r == 0 && item->size != item->data_size)

@@ -38,8 +38,10 @@ static void note_ack(struct pool *p, uint16_t node)
 	AUTO_LOCK(held, &p->session_lock);
 	struct session *s = session_find(p, node);
 
-	if (s)
+	if (s) {
+		s->held_code = 0;
 		session_owe(s, SESSION_ACK_MS);
+	}
 }
 
 static int park(struct pool *p, uint16_t node, const void *body, size_t size, bool journaled)

@@ -10,8 +10,8 @@
 #include "replication/batch.h"
 #include "replication/engine.h"
 
-#define ROOM_RESERVE_SHARE 32         /* of the file system, but at least and at most: */
-#define ROOM_RESERVE_MIN   (8u << 20) /* a journal segment and what the index's log holds */
+#define ROOM_RESERVE_SHARE 16          /* of the file system, but at least and at most: */
+#define ROOM_RESERVE_MIN   (24u << 20) /* three journal segments, or the index and its copy */
 #define ROOM_RESERVE_MAX   (256u << 20)
 #define ROOM_STEP          (32u << 20) /* taken before it is measured again */
 #define ROOM_AGAIN         (8u << 20)  /* free again, before a peer that was held is asked */

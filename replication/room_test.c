@@ -17,9 +17,9 @@ static void test_reserve(void **state)
 		uint64_t total, reserve;
 	} rows[] = {
 		{0, ROOM_RESERVE_MIN},
-		{ROOM_RESERVE_MIN * UINT64_C(32), ROOM_RESERVE_MIN},
-		{UINT64_C(1) << 30, UINT64_C(32) << 20},
-		{ROOM_RESERVE_MAX * UINT64_C(32), ROOM_RESERVE_MAX},
+		{ROOM_RESERVE_MIN * UINT64_C(16), ROOM_RESERVE_MIN},
+		{UINT64_C(1) << 30, UINT64_C(64) << 20},
+		{ROOM_RESERVE_MAX * UINT64_C(16), ROOM_RESERVE_MAX},
 		{UINT64_C(1) << 50, ROOM_RESERVE_MAX},
 	};
 

@@ -18,6 +18,8 @@
 #include "replication/room.h"
 #include "replication/worker.h"
 
+enum { HELLO_ASK = 1, HELLO_STATE = 2 };
+
 #define GREET_AGAIN_MS 1000 /* at most this often, when a gap shows */
 
 struct session *session_find(struct pool *p, uint16_t node)
@@ -107,7 +109,8 @@ static void send_greeting(struct pool *p, struct session *s, bool ask)
 	{
 		AUTO_LOCK(held, &p->position_lock);
 		wr_u16(&w, p->slot);
-		wr_u8(&w, ask);
+		wr_u8(&w, (uint8_t)((ask ? HELLO_ASK : 0) |
+				    (s->held_code == -ENOSPC ? HELLO_STATE : 0)));
 		wr_u32(&w, s->greeting);
 		vector_write(&w, &p->position.vector);
 		wr_bytes(&w, p->position.chains, (size_t)p->position.vector.count * HASH_SIZE);
@@ -160,6 +163,7 @@ void session_up(struct pool *p, uint16_t node)
 	s->up_ms = clock_boot_ms();
 	s->relays = false;
 	s->their_greeting = 0;
+	s->held_code = 0;
 	s->their_whole = false;
 	s->held_wait_ms = 0;
 	s->held_reason[0] = '\0';
@@ -274,7 +278,10 @@ void session_serve(struct pool *p, struct session *s)
 		       journal_start(p->journal, &s->sent, &s->cursor) == 0;
 	/* What went out and did not arrive is not in the backlog any more. */
 	bool known = s->have.count && !s->fell_back;
-	uint64_t missed = known ? s->backlog_bytes : journal_tail(p->journal) - s->cursor;
+	/* On a full disk the log may begin with what finds no room and end with what makes room. */
+	uint64_t missed = s->wants_state ? UINT64_MAX
+			  : known        ? s->backlog_bytes
+					 : journal_tail(p->journal) - s->cursor;
 	s->fell_back = false;
 	bool lacks = !vector_contains(&s->sent, &mine);
 	if (session_by_state(reaches, lacks, missed, p->log_max)) {
@@ -319,7 +326,7 @@ static bool forked(struct pool *p, const struct vector *theirs, const uint8_t *c
 static int on_hello(struct pool *p, struct session *s, struct rd *r)
 {
 	uint16_t slot = rd_u16(r);
-	bool asks = rd_u8(r);
+	uint8_t flags = rd_u8(r);
 	uint32_t number = rd_u32(r);
 	struct vector have;
 
@@ -339,7 +346,7 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 		if (code < 0)
 			return code;
 		session_greet(p, s, false);
-	} else if (asks) {
+	} else if (flags & HELLO_ASK) {
 		send_greeting(p, s, false);
 	}
 	session_owe(s, 0);
@@ -348,6 +355,7 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 		return 0; /* repeated for our sake: what it asks for is under way */
 	s->their_greeting = number;
 	s->fell_back = !vector_contains(&have, &s->have);
+	s->wants_state = flags & HELLO_STATE;
 	vector_copy(&s->have, &have);
 	session_serve(p, s);
 	return 0;

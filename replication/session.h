@@ -74,6 +74,7 @@ struct session {
 	uint64_t greeted_ms;
 	uint32_t greeting;       /* number of our latest greeting; an answer repeats it */
 	uint32_t their_greeting; /* of theirs, 0: none since the link is up */
+	bool wants_state;        /* its disk is full: no log */
 	bool fell_back;          /* it has less than it had acknowledged */
 	bool gap;                /* something between is missing: to be greeted again */
 	struct catchup_out *out; /* INDEX, once the peer takes it */
