@@ -39,7 +39,7 @@ static int adopt_xattrs(struct pool *p, uint64_t id, const struct store_handle *
 	ssize_t n = p->store->ops->list_xattr(p->store, handle, names, 65536);
 	for (ssize_t at = 0; r == 0 && at < n; at += (ssize_t)strlen(names + at) + 1) {
 		struct apply ctx = {.fd = -1};
-		if (strncmp(names + at, "trusted.multiall.", 17) == 0)
+		if (record_xattr_is_own(names + at, strlen(names + at)))
 			continue;
 		ssize_t size = p->store->ops->get_xattr(p->store, handle, names + at, value,
 							RECORD_VALUE_MAX);

@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "replication/object_state.h"
+#include "replication/place.h"
 
 #define AHEAD_PREFIX "ahead-"
 
@@ -28,6 +29,23 @@ int ahead_put(struct pool *p, const struct object *dir, const char *name, uint64
 	if (r == 0 && !S_ISDIR(st.st_mode))
 		return ops->unlink(p->store, &dir->handle, name, false);
 	return ops->rename(p->store, &dir->handle, name, &p->private_dir, waits, 0);
+}
+
+int ahead_spare(struct pool *p, const struct object *o, const struct object *dir, const char *name)
+{
+	size_t live = 0;
+	struct stat st;
+	uint64_t id;
+
+	for (size_t i = 0; i < o->link_count; i++)
+		live += !o->links[i].dead;
+	if (!p->recovering || live < 2)
+		return 0;
+	int r = p->store->ops->lookup(p->store, &dir->handle, name, &id, NULL, &st);
+	if (r < 0 || id != o->id || st.st_nlink > 1)
+		return r == -ENOENT ? 0 : r;
+	r = ahead_put(p, dir, name, id);
+	return r < 0 ? r : 1;
 }
 
 int ahead_take(struct pool *p, struct object *o, const struct object *dir, const char *name)
@@ -65,6 +83,12 @@ static int end_one(void *arg, const char *name, uint64_t id, mode_t type)
 		return 0;
 	/* Its object was told of by the journal: it stands where it belongs, or was removed. */
 	int r = id ? object_get(p->cache, id, &o.o) : MA_EUNKNOWN;
+	for (size_t i = 0; r == 0 && i < o.o->link_count && !o.o->dead; i++) {
+		if (!o.o->links[i].dead)
+			r = place_link(p, o.o, &o.o->links[i], NULL);
+	}
+	if (r == 0 && ops->lookup(p->store, &p->private_dir, name, NULL, NULL, NULL) == -ENOENT)
+		return 0;
 	if (r == 0)
 		r = ops->unlink(p->store, &p->private_dir, name, S_ISDIR(type));
 	if (r != MA_EUNKNOWN && r != -ENOTEMPTY)

@@ -302,6 +302,8 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 		r = remove_other(p, m, removes, ctx);
 	else if (over)
 		r = apply_remember(p, m->other.o);
+	if (r == 0 && over)
+		r = ahead_spare(p, m->other.o, m->to.o, m->name);
 	if (r < 0 || !moves)
 		return r;
 	r = move_name(p, rec, m, over, ctx);

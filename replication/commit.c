@@ -403,9 +403,9 @@ int commit_recover(struct pool *p)
 		r = f.kind == JOURNAL_SEAL && f.pos < state.pos ? 0 : redo_frame(p, &state, &f);
 		pos = f.next;
 	}
-	p->recovering = false;
 	if (r == 0)
 		r = ahead_end(p);
+	p->recovering = false;
 	pool_leave(p);
 	journal_reader_done(&reader);
 	journal_set_vector(p->journal, &p->position.vector);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replication/item.h"
+#include "replication/record.h"
 
 void item_xattrs_init(struct item_xattrs *walk, const struct item *item)
 {
@@ -18,7 +19,8 @@ int item_xattrs_next(struct item_xattrs *walk, struct item_xattr *ret)
 	ret->stamp = rd_u64(r);
 	ret->size = rd_u32(r);
 	ret->value = rd_bytes(r, ret->size);
-	if (r->failed || !ret->name_size || memchr(name, 0, ret->name_size))
+	if (r->failed || !ret->name_size || memchr(name, 0, ret->name_size) ||
+	    record_xattr_is_own((const char *)name, ret->name_size))
 		return MA_ECORRUPT;
 	memcpy(ret->name, name, ret->name_size);
 	ret->name[ret->name_size] = '\0';

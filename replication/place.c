@@ -92,25 +92,6 @@ int place_rename_id(struct pool *p, const struct store_handle *handle, uint64_t 
 	return r < 0 && r != -ENODATA ? r : p->store->ops->set_id(p->store, handle, id);
 }
 
-/* Moves the loser of a name, which stands under it, to its conflict name. */
-static int displace(struct pool *p, struct object *o, struct dentry *l, struct object *dir)
-{
-	char shown[256];
-
-	l->conflict = true;
-	dentry_shown(l, shown);
-	int r = p->store->ops->rename(p->store, &dir->handle, l->name, &dir->handle, shown, 0);
-	if (r < 0) {
-		l->conflict = false;
-		return r;
-	}
-	object_dirty(p->cache, o);
-	watch_entry(p, dir->id, l->name);
-	watch_entry(p, dir->id, shown);
-	place_disturbed(p, dir);
-	return losers_add(p, o->id, l->lid);
-}
-
 /* Something stands there that no record knows: put there by hand. It is kept, out of the way. */
 static int displace_stray(struct pool *p, struct object *dir, const char *name)
 {
@@ -122,6 +103,31 @@ static int displace_stray(struct pool *p, struct object *dir, const char *name)
 	log_warn("pool \"%s\": \"%s\" in the backing directory is not MultiAll's: kept as \"%s\"",
 		 p->name, name, aside);
 	return p->store->ops->rename(p->store, &dir->handle, name, &dir->handle, aside, 0);
+}
+
+/* Moves the loser of a name, which stands under it, to its conflict name. */
+static int displace(struct pool *p, struct object *o, struct dentry *l, struct object *dir)
+{
+	char shown[256];
+
+	l->conflict = true;
+	dentry_shown(l, shown);
+	/* Somebody may have given another file this very name: it is not lost for that. */
+	uint64_t id;
+	int r = p->store->ops->lookup(p->store, &dir->handle, shown, &id, NULL, NULL);
+	if (r == 0 && id != o->id)
+		r = displace_stray(p, dir, shown);
+	if (r == 0 || r == -ENOENT)
+		r = p->store->ops->rename(p->store, &dir->handle, l->name, &dir->handle, shown, 0);
+	if (r < 0) {
+		l->conflict = false;
+		return r;
+	}
+	object_dirty(p->cache, o);
+	watch_entry(p, dir->id, l->name);
+	watch_entry(p, dir->id, shown);
+	place_disturbed(p, dir);
+	return losers_add(p, o->id, l->lid);
 }
 
 static int make_way(struct pool *p, struct object *dir, const char *name, uint64_t id)
@@ -279,10 +285,12 @@ int place_remove(struct pool *p, struct object *o, struct object *dir, const cha
 	if (r == -ENOENT || (r == 0 && id != o->id))
 		return 0;
 	if (r == 0)
+		r = ahead_spare(p, o, dir, shown);
+	if (r == 0)
 		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
 	watch_entry(p, dir->id, shown);
 	place_disturbed(p, dir);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int place_vacated(struct pool *p, struct object *dir, const char *name)

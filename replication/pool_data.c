@@ -16,8 +16,6 @@
 #include "replication/shadow.h"
 #include "replication/pool_ops.h"
 
-static const char own_prefix[] = "trusted.multiall.";
-
 static int ref(struct pool *p, uint64_t id, struct object_ref *ret)
 {
 	ret->cache = p->cache;
@@ -420,7 +418,7 @@ int pool_fsync(struct pool *p, uint64_t id, int fd, bool data_only)
 
 static bool is_own(const char *name)
 {
-	return strncmp(name, own_prefix, sizeof(own_prefix) - 1) == 0;
+	return record_xattr_is_own(name, strlen(name));
 }
 
 static int change_xattr(struct pool *p, uint64_t id, struct record *rec, int flags)

@@ -308,7 +308,7 @@ static int call(struct pool *p, int i)
 	case 15:
 		return pool_rename(p, at(p, "/e"), "x", POOL_ROOT_ID, "hard", 0);
 	case 16:
-		return commit_flush(p);
+		return commit_seal(p);
 	case 17:
 		return pool_rename(p, POOL_ROOT_ID, "hard", POOL_ROOT_ID, "moved", RENAME_EXCHANGE);
 	case 18:

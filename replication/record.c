@@ -201,8 +201,9 @@ static void read_fields(struct rd *r, struct record *rec)
 	case REC_XATTR:
 		rec->id = rd_u64(r);
 		rec->name = (const char *)rd_blob16(r, RECORD_NAME_MAX, &rec->name_size);
-		r->failed =
-			r->failed || rec->name_size == 0 || memchr(rec->name, 0, rec->name_size);
+		r->failed = r->failed || rec->name_size == 0 ||
+			    memchr(rec->name, 0, rec->name_size) ||
+			    record_xattr_is_own(rec->name, rec->name_size);
 		break;
 	case REC_ALIAS:
 	case REC_RESOLVE:

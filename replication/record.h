@@ -12,6 +12,8 @@
 
 #include "replication/stamp.h"
 
+/* Attributes that begin so are the node's own: no record may name one. */
+#define RECORD_OWN_XATTRS "trusted.multiall."
 #define RECORD_NAME_MAX   255
 #define RECORD_TARGET_MAX 4095
 #define RECORD_DATA_MAX   (1u << 20)
@@ -88,6 +90,13 @@ struct record {
 void record_write_head(struct wr *w, const struct record *record);
 /* Decodes one whole record. MA_ECORRUPT if any field is out of bounds or bytes are left. */
 MUST_CHECK int record_read(const void *bytes, size_t size, struct record *ret);
+
+static inline bool record_xattr_is_own(const char *name, size_t size)
+{
+	const size_t own = sizeof(RECORD_OWN_XATTRS) - 1;
+
+	return size >= own && memcmp(name, RECORD_OWN_XATTRS, own) == 0;
+}
 
 /* True for kinds that change content. */
 static inline bool record_is_content(const struct record *r)

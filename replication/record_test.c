@@ -350,6 +350,8 @@ static void test_xattr_names(void **state)
 		{longest, RECORD_NAME_MAX + 1, false},
 		{"", 0, false},
 		{"user.\0", 6, false},
+		{"trusted.multiall.id", 19, false}, /* a peer must not give out ids */
+		{"trusted.multiall", 16, true},
 	};
 
 	(void)state;
