@@ -120,13 +120,16 @@ static void pass_start(struct ways *ways, struct served *served, int fd)
 	}
 }
 
-static void way_fill(const struct served *served, int fd, int flags, struct way *ret)
+static void way_fill(const struct served *served, bool passing, int fd, int flags, struct way *ret)
 {
 	struct stat st;
 
 	*ret = (struct way){.backing_id = served->backing_id};
 	if (!served->backing_id) {
 		ret->keep_pages = served->count > 1;
+		/* Who only writes has no use for pages, nor have later readers. In this way the
+		 * kernel also spares the question for security.capability. */
+		ret->direct = passing && (flags & O_ACCMODE) == O_WRONLY;
 		return;
 	}
 	ret->direct = (flags & O_ACCMODE) != O_RDONLY;
@@ -153,7 +156,7 @@ int ways_open(struct ways *ways, uint64_t id, int fd, int flags, struct way *ret
 			pass_start(ways, served, fd);
 	}
 	(*at)->count++;
-	way_fill(*at, fd, flags, ret);
+	way_fill(*at, ways->passing, fd, flags, ret);
 	/* A store to the backing file through a mapping leaves old pages. */
 	if (!ways->passed)
 		ret->keep_pages = true;

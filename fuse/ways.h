@@ -19,7 +19,7 @@ struct ways;
 struct way {
 	int backing_id;  /* 0: the page-cache way */
 	bool keep_pages; /* page cache: what the kernel has of the file is right */
-	bool direct;     /* passthrough: reads and writes come here, only mappings do not */
+	bool direct;     /* reads and writes come here; mappings do, too, but for passthrough */
 	bool stores;     /* passthrough: mappings of it may be written, which nobody tells us */
 };
 

@@ -121,6 +121,27 @@ static void test_reader_first(void **state)
 	assert_int_equal(rig->closed, 7);
 }
 
+/* Who only writes leaves no pages behind, if nobody will look for them. */
+static void test_writer_first(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_false(way_of(rig, 5, O_WRONLY).direct);
+	ways_close(rig->ways, 5);
+	ways_pass(rig->ways);
+	struct way way = way_of(rig, 5, O_WRONLY);
+	assert_int_equal(way.backing_id, 0);
+	assert_true(way.direct);
+	assert_false(way.stores);
+	/* The kernel would refuse to pass it through now, or the writer's open, if that is not
+	 * complete yet. */
+	way = way_of(rig, 5, O_RDONLY);
+	assert_int_equal(way.backing_id, 0);
+	assert_false(way.direct);
+	assert_false(way_of(rig, 5, O_RDWR).direct);
+	assert_int_equal(rig->opened, 0);
+}
+
 /* The object has another backing file by now: its reader must not get the old one's bytes. */
 static void test_made_anew(void **state)
 {
@@ -157,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_without, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reader_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_writer_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	};
