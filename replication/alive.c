@@ -53,11 +53,13 @@ static int drop_gone(struct pool *p, struct object *o, stamp_t gone)
 {
 	if (!S_ISREG(o->type) || !gone || (heads(o) < 2 && !all_removed(o)))
 		return 0;
-	if (object_leaf(o, gone))
-		return content_resolve(p, o, gone);
+	int r = object_leaf(o, gone) ? content_resolve(p, o, gone) : 0;
 	if (o->content == gone && !o->obsolete)
 		o->obsolete = true;
-	return 0;
+	/* Should a name come back after all, this is what it is to show. */
+	if (r == 0 && !heads(o))
+		o->content = gone;
+	return r;
 }
 
 /* All who removed a name knew this content and no later one. */
@@ -86,7 +88,8 @@ int alive_gone(struct pool *p, struct object *o, stamp_t content, bool last)
 {
 	bool gone = S_ISREG(o->type) && (last || known_to_all(o, content));
 
-	if (gone && stamp_after(content, o->removed))
+	/* Only this is the same in whichever order names come and go. */
+	if (gone && last && stamp_after(content, o->removed))
 		o->removed = content;
 	object_dirty(p->cache, o);
 	return gone ? drop_gone(p, o, content) : 0;
@@ -97,8 +100,6 @@ static int keep_one(struct object *o)
 {
 	if (!S_ISREG(o->type) || o->dead || heads(o) || all_removed(o))
 		return 0;
-	if (o->content != o->removed)
-		return object_leaf_add(o, o->removed, false);
 	o->obsolete = false;
 	return 0;
 }
@@ -111,7 +112,7 @@ static int come(struct pool *p, struct object *o, struct dentry *l)
 
 	/* The bytes went with the names; what they were of is now missing. */
 	if (was_dead && S_ISREG(o->type)) {
-		stamp_t content = o->obsolete && o->removed ? o->removed : o->content;
+		stamp_t content = o->content;
 		if (!o->obsolete || !o->leaf_count)
 			r = object_leaf_add(o, content, false);
 		if (r < 0)
@@ -138,12 +139,11 @@ int alive_settle(struct pool *p, struct object *o)
 {
 	if (S_ISDIR(o->type) || o->branch_of)
 		return 0;
-	if (S_ISREG(o->type) && !o->obsolete && known_to_all(o, o->content) &&
-	    stamp_after(o->content, o->removed))
-		o->removed = o->content;
 	int r = keep_one(o);
 	if (r == 0)
 		r = drop_gone(p, o, o->removed);
+	if (r == 0 && S_ISREG(o->type) && !o->obsolete && known_to_all(o, o->content))
+		r = drop_gone(p, o, o->content);
 	/* First those that come, so that the object need not be made anew. */
 	for (size_t i = 0; r == 0 && i < o->link_count; i++) {
 		if (o->links[i].dead && alive_wants(o, &o->links[i]))

@@ -362,6 +362,13 @@ static int redo_foreign(struct pool *p, const struct journal_frame *f)
 		return r;
 	journal_see_seq(p->journal, batch->last);
 	r = apply_batch(p, batch, true);
+	if (r < 0 && r > -1000) {
+		/* The pool has to open: it is tried again, and shown, like one that came just now.
+		 */
+		log_error("pool \"%s\": a change of node %u of before the crash: %s; tried again",
+			  p->name, slot_node(batch->slot), err_text(r));
+		return receive_keep(p, slot_node(batch->slot), f->payload, f->size);
+	}
 	return r < 0 ? r : position_advance(p, batch);
 }
 

@@ -204,6 +204,7 @@ int content_owner(struct pool *p, struct object *o, mode_t mode, uid_t uid, gid_
 		AUTO_REF struct object_ref b = {.cache = p->cache};
 		if (o->leaves[i].have && object_get_raw(p->cache, o->leaves[i].stamp, &b.o) == 0)
 			r = p->store->ops->set_owner(p->store, &b.o->handle, mode, uid, gid);
+		r = r == -ESTALE ? 0 : r;
 	}
 	return r;
 }
@@ -240,6 +241,12 @@ int content_follow(struct pool *p, struct object *o)
 		if (r < 0 || (from.o == to.o && strcmp(l->name, name) == 0))
 			continue;
 		r = branch_move(p, b.o, from.o, l->name, to.o, name);
+		if (r == -ENOENT) { /* gone before a crash: it is fetched */
+			object_drop(p->cache, b.o);
+			o->leaves[i].have = false;
+			content_note(p, o);
+			continue;
+		}
 		watch_entry(p, from.o->id, l->name);
 		watch_entry(p, to.o->id, name);
 		place_disturbed(p, from.o);
@@ -420,25 +427,48 @@ static int copy_content(struct pool *p, const struct store_handle *from,
 	return r == -ENXIO ? 0 : r;
 }
 
-/* The content shown, which is about to be replaced by a concurrent one, goes into a branch. */
-static int branch_shown(struct pool *p, struct object *o)
+static int copy_shown(struct pool *p, struct object *o, const char *staged)
 {
 	struct store_handle copy;
 	struct stat st;
+	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
+	struct store_node node = {
+		.id = o->content, .mode = st.st_mode, .uid = st.st_uid, .gid = st.st_gid};
+
+	if (r == 0)
+		r = p->store->ops->make(p->store, &p->private_dir, staged, &node, &copy);
+	return r < 0 ? r : copy_content(p, &o->handle, &copy);
+}
+
+/* A crash may have come when the copy stood in its place, and others' bytes here: 1. */
+static int copied_before(struct pool *p, struct object *o, const char *staged)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	const struct store_ops *ops = p->store->ops;
+	uint64_t parent, id;
+	char name[256];
+
+	if (!branch_place(o, o->content, &parent, name) ||
+	    object_get(p->cache, parent, &dir.o) < 0 ||
+	    ops->lookup(p->store, &dir.o->handle, name, &id, NULL, NULL) < 0 || id != o->content)
+		return 0;
+	int r = ops->rename(p->store, &dir.o->handle, name, &p->private_dir, staged, 0);
+	return r < 0 ? r : 1;
+}
+
+/* The content shown, which is about to be replaced by a concurrent one, goes into a branch. */
+static int branch_shown(struct pool *p, struct object *o)
+{
 	char staged[64];
 	struct leaf *have = object_leaf(o, o->content);
 
 	if (have && have->have)
 		return 0;
 	(void)snprintf(staged, sizeof(staged), "branch-%016llx", (unsigned long long)o->content);
-	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
-	struct store_node node = {
-		.id = o->content, .mode = st.st_mode, .uid = st.st_uid, .gid = st.st_gid};
+	int r = copied_before(p, o, staged);
 	if (r == 0)
-		r = p->store->ops->make(p->store, &p->private_dir, staged, &node, &copy);
-	if (r == 0)
-		r = copy_content(p, &o->handle, &copy);
-	if (r == 0)
+		r = copy_shown(p, o, staged);
+	if (r >= 0)
 		r = branch_make(p, o, o->content, staged);
 	if (r < 0)
 		return r;

@@ -84,6 +84,11 @@ int receive_tell_merges(struct pool *p)
 	return r;
 }
 
+int receive_keep(struct pool *p, uint16_t node, const void *body, size_t size)
+{
+	return park(p, node, body, size, true);
+}
+
 /* What keeps a batch from being applied is said once, and shown in status until it goes in. */
 static void note_problem(struct pool *p, const struct batch *batch, int code)
 {

@@ -134,6 +134,8 @@ MUST_CHECK int receive_batch(struct pool *p, uint16_t node, const void *body, si
 /* Two directories became one while something was applied: own records tell everybody. Barrier held.
  */
 MUST_CHECK int receive_tell_merges(struct pool *p);
+/* One that is in the journal and could not be applied. */
+MUST_CHECK int receive_keep(struct pool *p, uint16_t node, const void *body, size_t size);
 /* Tries batches again that waited for others or for room on the disk. */
 void receive_retry(struct pool *p);
 void receive_free(struct pool *p);
