@@ -34,6 +34,7 @@ struct history {
 struct watched {
 	struct vector position;
 	struct vector acknowledged;
+	bool look_again;
 	uint64_t counts[PLAN_NODES_MAX];
 };
 
@@ -282,6 +283,11 @@ void oracle_reopened(struct sim_node *n)
 		sim_fail(n->sim, "node %u has lost what it had acknowledged", n->number);
 }
 
+void oracle_look_again(struct sim_node *n)
+{
+	watched_of(n)->look_again = true;
+}
+
 static void check_history(struct sim_node *n, uint16_t slot, uint64_t seq)
 {
 	struct oracle *o = n->sim->oracle;
@@ -311,9 +317,10 @@ static void check_position(struct sim_node *n)
 		sim_fail(n->sim, "the position of node %u went back", n->number);
 	for (size_t i = 0; i < now.count; i++) {
 		uint16_t slot = now.entries[i].slot;
-		if (now.entries[i].seq != vector_get(&w->position, slot))
+		if (w->look_again || now.entries[i].seq != vector_get(&w->position, slot))
 			check_history(n, slot, now.entries[i].seq);
 	}
+	w->look_again = false;
 	vector_copy(&w->position, &now);
 }
 

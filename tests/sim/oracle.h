@@ -23,7 +23,9 @@ void oracle_changed(struct sim_node *n, uint64_t before, uint64_t after);
  */
 void oracle_removed(struct sim_node *n, uint64_t content, bool last);
 void oracle_crashed(struct sim_node *n, uint64_t durable);
-/* The last call of the node's application stands in the journal up to here. */
+
+/* All that the node has is looked at anew in the next step. */
+void oracle_look_again(struct sim_node *n);
 
 /* --- asked */
 /* After each step: positions grow, histories are one, counters are in order. */

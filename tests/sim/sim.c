@@ -9,6 +9,7 @@
 #include "core/auto.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/plant.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/store_mem.h"
 
@@ -101,8 +102,6 @@ static void fail_disk(struct sim_node *n, uint32_t what, uint32_t countdown)
 		disk_fail(n->dir, countdown % 8 + 1, ENOSPC);
 }
 
-static void plant(struct sim *sim, struct sim_node *n, const struct step *s);
-
 static void world_step(struct sim *sim, struct sim_node *n, const struct step *s)
 {
 	switch (s->verb) {
@@ -136,7 +135,7 @@ static void world_step(struct sim *sim, struct sim_node *n, const struct step *s
 		fail_disk(n, s->a, s->b);
 		break;
 	default:
-		plant(sim, n, s);
+		plant_fault(sim, n, s->a);
 		break;
 	}
 }
@@ -252,11 +251,4 @@ void sim_free(struct sim *sim)
 	disk_end();
 	(void)snprintf(root, sizeof(root), "/dev/shm/sim-%d", (int)getpid());
 	(void)rmdir(root);
-}
-
-static void plant(struct sim *sim, struct sim_node *n, const struct step *s)
-{
-	(void)sim;
-	(void)n;
-	(void)s;
 }
