@@ -79,7 +79,7 @@ static void test_plants(void **state)
 		if (failure[0])
 			fail_msg("without \"%s\": %s", rows[i].what, failure);
 		(void)snprintf(text, sizeof(text), "%splant 2 %u 0 0 0\n%s", rows[i].before,
-			       rows[i].plant, rows[i].after);
+			       (unsigned int)rows[i].plant, rows[i].after);
 		run_text(text, failure, NULL);
 		if (!strstr(failure, rows[i].seen))
 			fail_msg("\"%s\" gives \"%s\"", rows[i].what, failure);
