@@ -185,6 +185,13 @@ void changes_known(struct changes *changes, uint64_t parent, uint64_t id)
 	changes->told[at].parent = parent;
 }
 
+bool changes_knows(struct changes *changes, uint64_t id)
+{
+	AUTO_LOCK(guard, &changes->queue_lock);
+
+	return known_has(&changes->known, id);
+}
+
 uint64_t changes_told_by(struct changes *changes, uint64_t id)
 {
 	size_t at = hash_of(id, "") % TOLD;

@@ -48,6 +48,8 @@ void changes_entry(struct changes *changes, uint64_t parent, const char *name);
 
 /* The kernel is about to be told of this id, as an entry of `parent`. */
 void changes_known(struct changes *changes, uint64_t parent, uint64_t id);
+/* The kernel was told of the object at some time. */
+bool changes_knows(struct changes *changes, uint64_t id);
 /* The directory through which it was told of the id last; 0: not remembered. */
 uint64_t changes_told_by(struct changes *changes, uint64_t id);
 

@@ -61,6 +61,13 @@ static void watch_inode(void *arg, uint64_t id, bool attr_only)
 	changes_inode(((struct mount *)arg)->changes, id, attr_only);
 }
 
+static bool watch_knows(void *arg, uint64_t id)
+{
+	const struct mount *mount = arg;
+
+	return changes_knows(mount->changes, id);
+}
+
 static bool watch_mapped(void *arg, uint64_t id)
 {
 	return handles_map(&((struct mount *)arg)->handles, id);
@@ -137,6 +144,7 @@ static int serving_start(struct mount *mount, char *error, size_t size)
 		.arg = mount,
 		.inode = watch_inode,
 		.mapped = watch_mapped,
+		.knows = watch_knows,
 		.entry = watch_entry,
 	};
 

@@ -9,6 +9,7 @@
 #include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/content.h"
+#include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/place.h"
 
@@ -213,6 +214,8 @@ static int move_name(struct pool *p, const struct record *rec, struct rename *m,
 	struct place from = {.dir = m->from.o};
 
 	(void)snprintf(from.name, sizeof(from.name), "%s", m->from_shown);
+	if (!dead && !ctx->local && over)
+		grave_keep(p, m->other.o, m->to.o, m->name);
 	if (!dead && (ctx->local || over)) {
 		int r = p->store->ops->rename(p->store, &m->from.o->handle, m->from_shown,
 					      &m->to.o->handle, m->name, 0);

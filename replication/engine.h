@@ -40,6 +40,7 @@ struct position {
 struct session;
 struct worker;
 struct pending;
+struct graves;
 struct catchup_in;
 
 struct pair_list {
@@ -95,6 +96,7 @@ struct pool {
 	struct pair_list doubts, losers, merges, disturbed;
 
 	struct worker *worker;   /* threads and queue; NULL in the simulator */
+	struct graves *graves;   /* removed by peers a moment ago; a lock of its own */
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
 	bool recovering;         /* the journal is repeated: the tree may be ahead of the objects */

@@ -10,6 +10,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "replication/ahead.h"
+#include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/place.h"
 #include "replication/apply.h"
@@ -286,8 +287,10 @@ int place_remove(struct pool *p, struct object *o, struct object *dir, const cha
 		return 0;
 	if (r == 0)
 		r = ahead_spare(p, o, dir, shown);
-	if (r == 0)
+	if (r == 0) {
+		grave_keep(p, o, dir, shown);
 		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
+	}
 	watch_entry(p, dir->id, shown);
 	place_disturbed(p, dir);
 	return r < 0 ? r : 0;

@@ -14,6 +14,7 @@
 #include "replication/catchup.h"
 #include "replication/checkpoint.h"
 #include "replication/fetch.h"
+#include "replication/grave.h"
 #include "replication/pool_file.h"
 #include "replication/session.h"
 #include "replication/mapped.h"
@@ -119,6 +120,8 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 		r = open_root(p);
 	}
 	if (r == 0)
+		r = grave_begin(p);
+	if (r == 0)
 		r = commit_recover(p);
 	if (r == 0)
 		r = checkpoint_load(p);
@@ -151,6 +154,7 @@ void pool_free(struct pool *p)
 {
 	if (!p)
 		return;
+	grave_end(p);
 	session_free_all(p);
 	receive_free(p);
 	catchup_in_free(p);

@@ -134,6 +134,8 @@ struct pool_watch {
 	void (*inode)(void *arg, uint64_t id, bool attr_only);
 	/* The kernel may have pages of the object that a program stores to; NULL: never. */
 	bool (*mapped)(void *arg, uint64_t id);
+	/* The kernel may know the object, so a program may be about to open it; NULL: never. */
+	bool (*knows)(void *arg, uint64_t id);
 	/* The name in the directory stands for something else, or nothing. */
 	void (*entry)(void *arg, uint64_t parent, const char *name);
 };

@@ -14,6 +14,7 @@
 #include "replication/catchup.h"
 #include "replication/equal.h"
 #include "replication/fetch.h"
+#include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/room.h"
 #include "replication/worker.h"
@@ -542,6 +543,7 @@ void session_tick(struct pool *p, uint64_t now_ms)
 			send_pump(p, s);
 		}
 	}
+	grave_clean(p, now_ms);
 	receive_retry(p);
 	catchup_tick(p);
 	fetch_pump(p);
