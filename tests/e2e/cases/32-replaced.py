@@ -6,7 +6,7 @@ import threading
 
 import e2e
 
-TIMES = 2500
+TIMES = 1200
 READERS = 6
 
 
