@@ -123,7 +123,6 @@ MUST_CHECK int pool_removexattr(struct pool *pool, uint64_t id, const char *name
 MUST_CHECK ssize_t pool_getxattr(struct pool *pool, uint64_t id, const char *name, void *value,
 				 size_t size);
 MUST_CHECK ssize_t pool_listxattr(struct pool *pool, uint64_t id, char *list, size_t size);
-
 MUST_CHECK int pool_statfs(struct pool *pool, struct statvfs *ret);
 
 /* What a peer's change means for the kernel's caches: called after it has happened, from the pool's
