@@ -283,7 +283,8 @@ int place_remove(struct pool *p, struct object *o, struct object *dir, const cha
 	uint64_t id;
 	int r = p->store->ops->lookup(p->store, &dir->handle, shown, &id, NULL, NULL);
 
-	if (r == -ENOENT || (r == 0 && id != o->id))
+	/* Of a directory that is gone, too: a step after the crash may have come before it. */
+	if (r == -ENOENT || r == -ESTALE || (r == 0 && id != o->id))
 		return 0;
 	if (r == 0)
 		r = ahead_spare(p, o, dir, shown);

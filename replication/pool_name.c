@@ -17,6 +17,10 @@
 enum { ACL_HEAD = 4, ACL_ENTRY = 8 };
 enum { ACL_USER_OBJ = 1, ACL_GROUP_OBJ = 4, ACL_MASK = 16, ACL_OTHER = 32 };
 
+/* An entry that moves so often between two looks is none that the pool knows where to find: tree
+ * and objects disagree about it. */
+#define ENTRY_TRIES 1000
+
 int64_t ops_now_ns(void)
 {
 	return clock_wall_ns();
@@ -429,12 +433,13 @@ static int link_once(struct pool *p, uint64_t id, uint64_t parent, const char *n
 int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, struct stat *ret)
 {
 	AUTO_ENTERED pool_entered(p);
+	int tries = 0;
 	int r;
 
 	do {
 		r = link_once(p, id, parent, name, ret);
-	} while (r == -EAGAIN);
-	return r;
+	} while (r == -EAGAIN && ++tries < ENTRY_TRIES);
+	return r == -EAGAIN ? -EIO : r;
 }
 
 static void link_seen(const struct entry *e, struct record_link *ret)
@@ -503,12 +508,13 @@ static int remove_once(struct pool *p, uint64_t parent, const char *name, bool i
 static int remove_name(struct pool *p, uint64_t parent, const char *name, bool is_dir)
 {
 	AUTO_ENTERED pool_entered(p);
+	int tries = 0;
 	int r;
 
 	do {
 		r = remove_once(p, parent, name, is_dir);
-	} while (r == -EAGAIN);
-	return r;
+	} while (r == -EAGAIN && ++tries < ENTRY_TRIES);
+	return r == -EAGAIN ? -EIO : r;
 }
 
 int pool_unlink(struct pool *p, uint64_t parent, const char *name)
@@ -608,6 +614,7 @@ int pool_rename(struct pool *p, uint64_t parent, const char *name, uint64_t new_
 		const char *new_name, unsigned int flags)
 {
 	AUTO_ENTERED pool_entered(p);
+	int tries = 0;
 	int r;
 
 	if ((flags & ~(unsigned int)(RENAME_EXCHANGE | RENAME_NOREPLACE | RENAME_WHITEOUT)) ||
@@ -615,6 +622,6 @@ int pool_rename(struct pool *p, uint64_t parent, const char *name, uint64_t new_
 		return -EINVAL;
 	do {
 		r = rename_once(p, parent, name, new_parent, new_name, flags);
-	} while (r == -EAGAIN);
-	return r;
+	} while (r == -EAGAIN && ++tries < ENTRY_TRIES);
+	return r == -EAGAIN ? -EIO : r;
 }
