@@ -146,6 +146,8 @@ install: all
 	install -m 755 multiall $(DESTDIR)$(bindir)
 	install -m 755 takeconnector mountall mount.multiall $(DESTDIR)$(sbindir)
 	install -m 644 $(wildcard systemd/*.service) $(DESTDIR)$(unitdir)
+	install -D -m 644 tools/completion.bash \
+		$(DESTDIR)$(prefix)/share/bash-completion/completions/multiall
 	set -e; for page in $(wildcard man/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}; done
 clean:
