@@ -17,11 +17,16 @@
 enum { STATE_DEAD = 1, STATE_OBSOLETE = 2 };
 enum { LINK_CONFLICT = 1, LINK_DEAD = 2, LINK_REMOVED = 4 };
 
-/* Grows an array by one element and opens a gap at `at`. */
+/*
+ * Opens a gap at `at`. Room grows to the next power of two, which the count tells: no field for it,
+ * and one link costs the room of one.
+ */
 static void *array_insert(void *array, size_t *count, size_t at, size_t element)
 {
-	char *grown = realloc(array, (*count + 1) * element);
+	char *grown = array;
 
+	if ((*count & (*count - 1)) == 0)
+		grown = realloc(array, (*count ? *count * 2 : 1) * element);
 	if (!grown)
 		return NULL;
 	memmove(grown + (at + 1) * element, grown + at * element, (*count - at) * element);
