@@ -70,6 +70,11 @@ int cmd_pool_list(struct cli *cli, const struct args *args);
 /* cmd_status.c */
 int cmd_status(struct cli *cli, const struct args *args);
 int cmd_wait(struct cli *cli, const struct args *args);
+/* cmd_conflicts.c */
+int cmd_conflicts_list(struct cli *cli, const struct args *args);
+int cmd_conflicts_show(struct cli *cli, const struct args *args);
+int cmd_conflicts_diff(struct cli *cli, const struct args *args);
+int cmd_conflicts_resolve(struct cli *cli, const struct args *args);
 /* cmd_settings.c */
 int cmd_settings(struct cli *cli, const struct args *args);
 

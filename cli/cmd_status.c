@@ -154,6 +154,12 @@ static void print_pools(const struct cli *cli, const json_t *pools)
 	(void)fputc('\n', stdout);
 	table_print(&table, stdout, cli->color, "  ");
 	table_free(&table);
+	for (i = 0; i < json_array_size(pools); i++) {
+		if (get_uint(json_array_get(pools, i), "conflicts") == 0)
+			continue;
+		(void)puts("\n  What was changed on two nodes at once: multiall conflicts");
+		break;
+	}
 	json_array_foreach (pools, i, pool) {
 		const char *problem = json_get_text(pool, "problem", "");
 

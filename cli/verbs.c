@@ -36,6 +36,17 @@ static const struct arg_option options_wait[] = {
 	{"timeout", "TIME", "give up after that long: 30, 30s, 5m; default: never", false},
 	{0},
 };
+static const struct arg_option options_conflicts[] = {
+	{"pool", "NAME", "only those of this pool", false},
+	{0},
+};
+static const struct arg_option options_resolve[] = {
+	{"keep", "SIDE", "newest, both, or the node whose side stays", false},
+	{"all", NULL, "all conflicts there are", false},
+	{"pool", "NAME", "only those of this pool", false},
+	{"dry-run", NULL, "say what would be done, and do nothing", false},
+	{0},
+};
 
 const struct verb verbs[] = {
 	{"init", "", "found a fleet with this node as its first",
@@ -87,6 +98,25 @@ const struct verb verbs[] = {
 	 "sync\" stands only where it is proven: equal positions and equal content hash with every "
 	 "connected node that holds the pool.",
 	 0, 0, options_status, cmd_status},
+	{"conflicts list", "", "list what was changed on two nodes at once",
+	 "Both sides are there: one under the name, the other beside it under a conflict name that "
+	 "says which node wrote it. Changing, renaming or removing the one beside, by whatever "
+	 "program, ends the conflict as well.",
+	 0, 0, options_conflicts, cmd_conflicts_list},
+	{"conflicts show", "FILE", "both sides of one conflict",
+	 "Who wrote which side, when (by that node's clock), and how long it is. FILE is either "
+	 "side.",
+	 1, 1, options_conflicts, cmd_conflicts_show},
+	{"conflicts diff", "FILE", "compare both sides with diff -u",
+	 "Exit status as that of diff: 0 the same, 1 different. FILE is either side.", 1, 1,
+	 options_conflicts, cmd_conflicts_diff},
+	{"conflicts resolve", "[FILE...]", "end conflicts: keep one side, or both",
+	 "With --keep newest the side written last stays, with --keep NODE that of the node; the "
+	 "others are removed. With --keep both the sides that stand beside the file become "
+	 "ordinary files, NAME-NODE.EXT. The other nodes follow. Exit 1 if any is left.",
+	 0, ARGS_WORDS_MAX, options_resolve, cmd_conflicts_resolve},
+	{"conflicts", "", "the same as conflicts list", "See multiall help conflicts list.", 0, 0,
+	 options_conflicts, cmd_conflicts_list},
 	{"wait", "", "return once all pools here are in sync",
 	 "Exit 0 once every pool of this node is proven equal with every connected node; 1 if the "
 	 "time is up before.",

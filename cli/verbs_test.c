@@ -45,6 +45,10 @@ STUB(cmd_pool_leave)
 STUB(cmd_pool_list)
 STUB(cmd_status)
 STUB(cmd_wait)
+STUB(cmd_conflicts_list)
+STUB(cmd_conflicts_show)
+STUB(cmd_conflicts_diff)
+STUB(cmd_conflicts_resolve)
 STUB(cmd_settings)
 
 static int count(const char *const *words)
@@ -166,6 +170,12 @@ static void test_verbs(void **state)
 		{{"pool", "list"}, "cmd_pool_list", 10},
 		{{"status"}, "cmd_status", 10},
 		{{"wait"}, "cmd_wait", 10},
+		{{"conflicts"}, "cmd_conflicts_list", 10},
+		{{"conflicts", "list"}, "cmd_conflicts_list", 10},
+		{{"conflicts", "show", "f"}, "cmd_conflicts_show", 11},
+		{{"conflicts", "diff"}, "", CLI_ERROR},
+		{{"conflicts", "resolve"}, "cmd_conflicts_resolve", 10},
+		{{"conflicts", "nonsense"}, "", CLI_ERROR},
 		{{"settings"}, "cmd_settings", 10},
 		{{"pool"}, NULL, 0},
 		{{"pool", "x"}, NULL, 0},

@@ -9,6 +9,7 @@
 #include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/losers.h"
+#include "replication/place.h"
 
 #define COMPARE_CHUNK (256u << 10)
 
@@ -37,18 +38,6 @@ static bool settled(const struct object *o)
 	return S_ISREG(o->type) && !o->dead && !o->obsolete && o->handle.size;
 }
 
-/* Who has the plain name that this link wants. */
-static int find_holder(struct pool *p, const struct dentry *l, struct object_ref *ret)
-{
-	AUTO_REF struct object_ref dir = {.cache = p->cache};
-	uint64_t id;
-	int r = object_get(p->cache, l->parent, &dir.o);
-
-	if (r == 0)
-		r = p->store->ops->lookup(p->store, &dir.o->handle, l->name, &id, NULL, NULL);
-	return r < 0 ? r : object_get(p->cache, id, &ret->o);
-}
-
 /* 1: found and complete, 0: no conflict any more, -EAGAIN: not all bytes are here. */
 static int suspect_find(struct pool *p, uint64_t id, uint64_t b, struct suspect *s)
 {
@@ -70,7 +59,7 @@ static int suspect_find(struct pool *p, uint64_t id, uint64_t b, struct suspect 
 			return 0;
 		s->lost.o = s->shown.o;
 		s->shown.o = NULL;
-		if (find_holder(p, s->link, &s->shown) < 0)
+		if (place_holder(p, s->link, &s->shown) < 0)
 			return 0;
 	}
 	if (!settled(s->shown.o) || !settled(s->lost.o))

@@ -12,6 +12,7 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS object(id INTEGER PRIMARY KEY, state BLOB, handle BLOB);"
 	"CREATE TABLE IF NOT EXISTS change(stamp INTEGER, id INTEGER, PRIMARY KEY(stamp, id))"
 	" WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS conflict(id INTEGER PRIMARY KEY);"
 	"CREATE TABLE IF NOT EXISTS value(name BLOB PRIMARY KEY, data BLOB) WITHOUT ROWID;";
 
 struct index {
@@ -20,6 +21,7 @@ struct index {
 	struct db *db;
 	struct db_stmt *get, *put, *delete, *change_put, *change_delete, *changes, *change_count,
 		*ids;
+	struct db_stmt *conflict_put, *conflict_delete, *conflicts;
 	struct db_stmt *value_get, *value_put;
 };
 
@@ -46,6 +48,10 @@ int index_open(const char *path, struct index **ret, char *error, size_t size)
 		 &ix->changes},
 		{"SELECT count(*) FROM change WHERE stamp>?1 AND stamp<=?2", &ix->change_count},
 		{"SELECT id FROM object WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3", &ix->ids},
+		{"INSERT OR REPLACE INTO conflict VALUES(?1)", &ix->conflict_put},
+		{"DELETE FROM conflict WHERE id=?1", &ix->conflict_delete},
+		{"SELECT id FROM conflict WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3",
+		 &ix->conflicts},
 		{"SELECT data FROM value WHERE name=?1", &ix->value_get},
 		{"INSERT OR REPLACE INTO value VALUES(?1,?2)", &ix->value_put},
 	};
@@ -200,6 +206,15 @@ int index_change_delete(struct index *ix, stamp_t stamp, uint64_t id)
 	return db_step(ix->change_delete);
 }
 
+int index_conflict_set(struct index *ix, uint64_t id, bool has)
+{
+	AUTO_LOCK(held, &ix->lock);
+	struct db_stmt *stmt = has ? ix->conflict_put : ix->conflict_delete;
+
+	db_bind_int(stmt, 1, (int64_t)id);
+	return db_step(stmt);
+}
+
 int index_value_put(struct index *ix, const char *name, const void *data, size_t size)
 {
 	AUTO_LOCK(held, &ix->lock);
@@ -243,22 +258,23 @@ int index_change_count(struct index *ix, uint16_t slot, uint64_t after, uint64_t
 }
 
 /* Lock held. */
-static int ids_between(struct index *ix, int64_t first, int64_t last, uint64_t *ret_ids, size_t max)
+static int ids_between(struct db_stmt *ids, int64_t first, int64_t last, uint64_t *ret_ids,
+		       size_t max)
 {
 	int count = 0;
 	int r;
 
-	db_bind_int(ix->ids, 1, first);
-	db_bind_int(ix->ids, 2, last);
-	db_bind_int(ix->ids, 3, (int64_t)max);
-	while ((r = db_step(ix->ids)) == 1)
-		ret_ids[count++] = (uint64_t)db_int(ix->ids, 0);
+	db_bind_int(ids, 1, first);
+	db_bind_int(ids, 2, last);
+	db_bind_int(ids, 3, (int64_t)max);
+	while ((r = db_step(ids)) == 1)
+		ret_ids[count++] = (uint64_t)db_int(ids, 0);
 	return r < 0 ? r : count;
 }
 
-int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max)
+/* Lock held. */
+static int ids_after(struct db_stmt *ids, uint64_t after, uint64_t *ret_ids, size_t max)
 {
-	AUTO_LOCK(held, &ix->lock);
 	int64_t first = (int64_t)(after + 1);
 	int count = 0;
 
@@ -266,11 +282,25 @@ int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max)
 		return 0;
 	/* To the database the upper half of the ids is negative, and comes first. */
 	if (first >= 0) {
-		count = ids_between(ix, first, INT64_MAX, ret_ids, max);
+		count = ids_between(ids, first, INT64_MAX, ret_ids, max);
 		first = INT64_MIN;
 	}
 	if (count < 0 || (size_t)count == max)
 		return count;
-	int more = ids_between(ix, first, -1, ret_ids + count, max - (size_t)count);
+	int more = ids_between(ids, first, -1, ret_ids + count, max - (size_t)count);
 	return more < 0 ? more : count + more;
+}
+
+int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	return ids_after(ix->ids, after, ret_ids, max);
+}
+
+int index_conflicts(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max)
+{
+	AUTO_LOCK(held, &ix->lock);
+
+	return ids_after(ix->conflicts, after, ret_ids, max);
 }

@@ -34,6 +34,8 @@ MUST_CHECK int index_put(struct index *ix, uint64_t id, const void *state, size_
 MUST_CHECK int index_delete(struct index *ix, uint64_t id);
 MUST_CHECK int index_change_put(struct index *ix, stamp_t stamp, uint64_t id);
 MUST_CHECK int index_change_delete(struct index *ix, stamp_t stamp, uint64_t id);
+/* Whether the object is one of index_conflicts(). */
+MUST_CHECK int index_conflict_set(struct index *ix, uint64_t id, bool has);
 MUST_CHECK int index_value_put(struct index *ix, const char *name, const void *data, size_t size);
 
 /* How far a walk over the changes of one slot has come: behind the change of this number, or only
@@ -52,5 +54,7 @@ MUST_CHECK int index_change_count(struct index *ix, uint16_t slot, uint64_t afte
 				  uint64_t *ret_sum);
 /* Ids greater than `after`, up to `max`: to walk over all objects. */
 MUST_CHECK int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max);
+/* The same, of those that have a conflict. */
+MUST_CHECK int index_conflicts(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max);
 
 #endif

@@ -76,7 +76,7 @@ struct object {
 
 	unsigned int refs; /* this and all below: of the cache */
 	bool dirty;
-	bool known;                    /* has a row in the index */
+	bool known, listed;            /* has a row in the index; as one with conflicts */
 	bool gone;                     /* dropped; its row goes with the next flush */
 	uint8_t hash[STATE_HASH_SIZE]; /* as counted in the buckets */
 	uint64_t conflicts;            /* as counted */

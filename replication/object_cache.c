@@ -205,6 +205,7 @@ static int load(struct object_cache *c, uint64_t id, struct object_node **ret)
 	n->object.node = n;
 	object_hash(&n->object, n->object.hash);
 	n->object.conflicts = conflicts_of(&n->object);
+	n->object.listed = n->object.conflicts > 0;
 	HASH_ADD(hh, c->table, object.id, sizeof(id), n);
 	*ret = n;
 	return 0;
@@ -258,6 +259,7 @@ static void begin_anew(struct object *o, mode_t type)
 			      .dirty = o->dirty,
 			      .known = o->known,
 			      .conflicts = o->conflicts,
+			      .listed = o->listed,
 			      .saved = o->saved,
 			      .saved_count = o->saved_count,
 			      .node = o->node};
@@ -497,10 +499,14 @@ static void count_bytes(struct object_cache *c, struct object_flush *f, size_t i
 static int write_row(struct object_cache *c, struct object_flush *f, size_t i)
 {
 	struct object *o = f->rows[i].object;
+	bool has = !f->rows[i].gone && o->conflicts > 0;
+	int g = has == o->listed ? 0 : index_conflict_set(c->ix, o->id, has);
 
+	if (g < 0)
+		return g;
 	if (f->rows[i].gone) {
 		f->rows[i].stamp_count = 0;
-		int g = index_delete(c->ix, o->id);
+		g = index_delete(c->ix, o->id);
 		for (size_t k = 0; g == 0 && k < o->saved_count; k++)
 			g = index_change_delete(c->ix, o->saved[k], o->id);
 		return g;
@@ -544,6 +550,7 @@ void object_flush_done(struct object_cache *c, struct object_flush *f, bool comm
 			o->saved = f->rows[i].stamps;
 			o->saved_count = f->rows[i].stamp_count;
 			o->known = !f->rows[i].gone;
+			o->listed = o->known && o->conflicts > 0;
 		} else {
 			AUTO_LOCK(held, &c->lock);
 			free(f->rows[i].stamps);

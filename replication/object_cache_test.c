@@ -349,6 +349,16 @@ static void expect_counts(struct rig *rig, uint64_t files, uint64_t conflicts, u
 	assert_int_equal(b, bytes);
 }
 
+/* Those that have conflicts, as found without a walk over all. */
+static void expect_listed(struct rig *rig, const uint64_t *ids, int count)
+{
+	uint64_t got[4];
+
+	assert_int_equal(index_conflicts(rig->ix, 0, got, 4), count);
+	for (int i = 0; i < count; i++)
+		assert_true(got[i] == ids[i]);
+}
+
 static void test_counts(void **state)
 {
 	struct rig *rig = *state;
@@ -367,6 +377,7 @@ static void test_counts(void **state)
 	flush(rig, false);
 	expect_hash(rig, ids, 3);
 	expect_counts(rig, 3, 0, 303);
+	expect_listed(rig, ids, 0);
 	object_link(o[0], 11)->conflict = true;
 	assert_int_equal(object_link_set(o[0], 14, 1, "dead", 4, 14, NULL), 0);
 	object_link(o[0], 14)->conflict = object_link(o[0], 14)->dead = true;
@@ -378,6 +389,7 @@ static void test_counts(void **state)
 	flush(rig, false);
 	expect_hash(rig, ids, 3);
 	expect_counts(rig, 3, 3, 251);
+	expect_listed(rig, ids, 2);
 	/* Dead ones count in nothing. */
 	o[1]->dead = true;
 	object_dirty(rig->c, o[1]);
@@ -388,6 +400,7 @@ static void test_counts(void **state)
 	object_dirty(rig->c, o[0]);
 	flush(rig, false);
 	expect_counts(rig, 2, 1, 150);
+	expect_listed(rig, ids, 1);
 	object_summary(rig->c, summary);
 	for (size_t i = 0; i < 3; i++)
 		object_put(rig->c, o[i]);
@@ -401,9 +414,11 @@ static void test_counts(void **state)
 		object_drop(rig->c, o[i]);
 		object_put(rig->c, o[i]);
 	}
+	expect_listed(rig, ids, 1);
 	flush(rig, false);
 	expect_hash(rig, NULL, 0);
 	expect_counts(rig, 0, 0, 0);
+	expect_listed(rig, ids, 0);
 }
 
 /* A change between the two halves of a flush belongs to the next. */

@@ -365,6 +365,17 @@ static int contest(struct pool *p, struct object *dir, struct object *o, struct 
 	return r < 0 ? r : 1;
 }
 
+int place_holder(struct pool *p, const struct dentry *l, struct object_ref *ret)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	uint64_t id;
+	int r = object_get(p->cache, l->parent, &dir.o);
+
+	if (r == 0)
+		r = p->store->ops->lookup(p->store, &dir.o->handle, l->name, &id, NULL, NULL);
+	return r < 0 ? r : object_get(p->cache, id, &ret->o);
+}
+
 int place_contest(struct pool *p, struct object *dir)
 {
 	uint64_t id, lid;

@@ -39,6 +39,8 @@ MUST_CHECK int place_touch(struct pool *p, struct object *dir, int64_t time_ns, 
 MUST_CHECK int place_settle(struct pool *p, struct object *dir);
 /* Something went into the directory or came out of it beside what a record says of it. */
 void place_disturbed(struct pool *p, const struct object *dir);
+/* Who has the plain name that this link wants; the reference is the caller's. */
+MUST_CHECK int place_holder(struct pool *p, const struct dentry *l, struct object_ref *ret);
 /* Pure: the first of two that want one name gets it. */
 bool place_wins(const struct object *a, const struct dentry *al, const struct object *b,
 		const struct dentry *bl);

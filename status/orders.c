@@ -182,17 +182,12 @@ static const struct {
 	void (*run)(struct orders *orders, struct control_request *request);
 	bool needs_fleet;
 } table[] = {
-	{"status", order_status, false},
-	{"version", order_version, false},
-	{"wait", order_wait, false},
-	{"init", order_init, false},
-	{"join", order_join, false},
-	{"invite", order_invite, true},
-	{"leave", order_leave, true},
-	{"remove", order_remove, true},
-	{"pool-create", order_pool_create, true},
-	{"pool-join", order_pool_join, true},
-	{"pool-leave", order_pool_leave, true},
+	{"status", order_status, false},      {"version", order_version, false},
+	{"wait", order_wait, false},          {"conflicts", order_conflicts, false},
+	{"init", order_init, false},          {"join", order_join, false},
+	{"invite", order_invite, true},       {"leave", order_leave, true},
+	{"remove", order_remove, true},       {"pool-create", order_pool_create, true},
+	{"pool-join", order_pool_join, true}, {"pool-leave", order_pool_leave, true},
 	{"mount", order_mount, false},
 };
 

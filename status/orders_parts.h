@@ -34,7 +34,8 @@ struct waiter {
 struct orders {
 	struct node *node;
 	struct waiter *waiters;
-	bool changing; /* a join or leave is under way: no other one, no init */
+	bool changing;        /* a join or leave is under way: no other one, no init */
+	unsigned int looking; /* jobs that read pools: none is left meanwhile */
 };
 
 /* Looks once at once, then every `every_ms` until `look` says that it has answered. Takes `arg`. */
@@ -56,6 +57,9 @@ void order_invite(struct orders *orders, struct control_request *request);
 void order_join(struct orders *orders, struct control_request *request);
 void order_leave(struct orders *orders, struct control_request *request);
 void order_remove(struct orders *orders, struct control_request *request);
+
+/* orders_conflicts.c */
+void order_conflicts(struct orders *orders, struct control_request *request);
 
 /* orders_pool.c */
 void order_pool_create(struct orders *orders, struct control_request *request);

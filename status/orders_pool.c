@@ -159,6 +159,12 @@ int orders_pool_quit(struct orders *orders, const char *name, char *ret_path, si
 	bool mounted = mounts_alive(node->mounts, name);
 	char why[512] = "";
 
+	if (orders->looking)
+		return err_say(
+			error, size, -EBUSY,
+			"cannot leave pool %s while its conflicts are listed; try again in a "
+			"moment",
+			name);
 	mounts_stop(node->mounts, name);
 	int r = pools_leave(node->pools, name, ret_path, path_size, why, sizeof(why));
 	if (r < 0) {
