@@ -1,6 +1,6 @@
 /* links: fuse/mount.c fuse/mountpoint.c fuse/ops.c fuse/ops_name.c fuse/ops_meta.c fuse/ops_file.c
  * fuse/ops_dir.c fuse/server.c fuse/kernel.c fuse/handles.c fuse/inval.c fuse/changes.c
- * fuse/known.c fuse/ways.c fuse/ring.c core/io.c core/log.c core/err.c
+ * fuse/known.c fuse/ways.c fuse/ring.c core/io.c core/log.c core/err.c core/clock.c
  * SPDX-License-Identifier: Apache-2.0
  * A real mount over a small pool made for the test: what the kernel remembers, and that it forgets
  * exactly when a peer changes something, also when the notice overtakes an answer; appends that a

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/auto.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "fuse/ops.h"
 #include "fuse/ring.h"
@@ -68,7 +69,8 @@ struct server {
 	struct worker *workers; /* running */
 	struct worker *ended;   /* to be joined */
 	atomic_uint count;
-	struct queue *queues; /* NULL: no io_uring */
+	_Atomic uint64_t grown_ms; /* when one was too few the last time */
+	struct queue *queues;      /* NULL: no io_uring */
 	unsigned int queue_count;
 	atomic_uint ring_count; /* threads of all queues */
 };
@@ -236,6 +238,7 @@ static int server_grow(struct server *server, struct queue *queue)
 			server->workers = worker;
 			++*count;
 			server->ring_count += queue != NULL;
+			server->grown_ms = clock_boot_ms();
 		}
 	}
 	if (code)
@@ -244,12 +247,19 @@ static int server_grow(struct server *server, struct queue *queue)
 	return code;
 }
 
+/* To make a thread costs more than to serve a call: what was wanted a moment ago stays a while. */
+static bool one_too_many(const struct server *server)
+{
+	return server->idle >= SERVER_IDLE_MAX &&
+	       clock_boot_ms() - server->grown_ms >= SERVER_IDLE_MS;
+}
+
 /* True if the thread is one too many and now stands among the ended. */
 static bool worker_retire(struct worker *worker, bool always)
 {
 	struct server *server = worker->server;
 
-	if (!always && server->idle < SERVER_IDLE_MAX)
+	if (!always && !one_too_many(server))
 		return false;
 	AUTO_LOCK(guard, &server->workers_lock);
 	if (server->stopping)
@@ -280,6 +290,7 @@ static void *worker_run(void *arg)
 	struct worker *worker = arg;
 	struct server *server = worker->server;
 
+	(void)pthread_setname_np(pthread_self(), "fuse");
 	(void)pthread_setspecific(server->current, worker);
 	for (;;) {
 		server->idle++;
@@ -338,6 +349,7 @@ static void *ring_run(void *arg)
 	struct queue *queue = worker->queue;
 	int code = ring_start(worker->ring);
 
+	(void)pthread_setname_np(pthread_self(), "fuse-ring");
 	thread_pin(queue);
 	(void)pthread_setspecific(server->current, worker);
 	while (code == 0 && !server->stopping) {

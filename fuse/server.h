@@ -19,8 +19,9 @@ struct server;
 
 #define SERVER_REQUEST_MAX (1u << 20) /* bytes of data in one read or write */
 #define SERVER_THREADS_MAX 64u
-#define SERVER_RING_MAX    16u /* threads of each processor that take requests from io_uring */
-#define SERVER_IDLE_MAX    4u  /* threads that stay when there is nothing to do */
+#define SERVER_RING_MAX    16u   /* threads of each processor that take requests from io_uring */
+#define SERVER_IDLE_MAX    4u    /* threads that stay when there is nothing to do, ... */
+#define SERVER_IDLE_MS     1000u /* ... this long after one more was needed */
 
 /* `fd` is /dev/fuse as given to mount(2); it stays the caller's until server_attach(). `pass`,
  * `ring`: ask for passthrough, for io_uring beside /dev/fuse. */

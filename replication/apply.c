@@ -265,7 +265,10 @@ static int make_there(struct pool *p, struct object *dir, struct object *o, stru
 	}
 	struct store_node node;
 	place_node(o, &node);
-	return p->store->ops->make(p->store, &dir->handle, l->name, &node, &o->handle);
+	return ctx->made_fd
+		       ? p->store->ops->make_open(p->store, &dir->handle, l->name, &node,
+						  &o->handle, ctx->made_fd)
+		       : p->store->ops->make(p->store, &dir->handle, l->name, &node, &o->handle);
 }
 
 /* Of a local call: what has been open without a name gets its first one. */
@@ -312,7 +315,8 @@ static int apply_make(struct pool *p, const struct record *rec, struct apply *ct
 				    rec->stamp, &l);
 	if (r == 0)
 		r = make_there(p, dir.o, o.o, l, ctx);
-	if (r == 0 && o.o->handle.size && !ctx->adopt)
+	/* It was made with its time, unless a crash came in between. */
+	if (r == 0 && o.o->handle.size && ctx->redo && !ctx->adopt)
 		r = apply_gone_ok(ctx, set_made_time(p, o.o, o.o->attrs.mtime_ns));
 	if (r < 0) {
 		object_drop(p->cache, o.o);
@@ -535,7 +539,7 @@ static int apply_resolve(struct pool *p, const struct record *rec)
 	return r < 0 ? r : content_resolve(p, o.o, rec->base);
 }
 
-int apply_calm(struct pool *p)
+int apply_calm(struct pool *p, bool local)
 {
 	uint64_t id;
 	int r = 0;
@@ -549,6 +553,9 @@ int apply_calm(struct pool *p)
 			r = place_contest(p, dir.o);
 		if (r == 0 && !dir.o->dead)
 			r = place_settle(p, dir.o);
+		/* What told of a new name may have been followed by a look at the times before. */
+		if (!local)
+			watch_inode(p, dir.o->id, true);
 		if (r < 0)
 			place_disturbed(p, dir.o); /* tried again later */
 	}
@@ -610,7 +617,7 @@ static int mark(struct pool *p, const struct record *rec)
 int apply_record(struct pool *p, const struct record *rec, struct apply *ctx)
 {
 	int r = apply_kind(p, rec, ctx);
-	int calm = apply_calm(p);
+	int calm = apply_calm(p, ctx->local);
 
 	if (r == 0)
 		r = mark(p, rec);

@@ -21,6 +21,7 @@ struct apply {
 	bool there; /* local: the bytes of a WRITE stand in the file already */
 	const struct vector *deps;
 	const struct store_handle *adopt; /* MAKE: the object is there already, without an id */
+	int *made_fd; /* local MAKE of a regular file: open here; NULL: it is closed */
 };
 
 /* What a repeated step may find: the object is gone by a later step that was made already. */
@@ -32,8 +33,8 @@ static inline int apply_gone_ok(const struct apply *ctx, int code)
 MUST_CHECK int apply_record(struct pool *p, const struct record *rec, struct apply *ctx);
 /* Takes the locks that the record needs. */
 MUST_CHECK int apply_one(struct pool *p, const struct record *rec, struct apply *ctx);
-/* Looks after directories that were disturbed. All locks held. */
-MUST_CHECK int apply_calm(struct pool *p);
+/* Looks after directories that were disturbed, by a local call or not. All locks held. */
+MUST_CHECK int apply_calm(struct pool *p, bool local);
 MUST_CHECK int apply_rename(struct pool *p, const struct record *rec, struct apply *ctx);
 /* All records of a batch. */
 MUST_CHECK int apply_batch(struct pool *p, const struct batch *batch, bool redo);

@@ -240,7 +240,9 @@ static int move_name(struct pool *p, const struct record *rec, struct rename *m,
 		watch_entry(p, m->to.o->id, m->name);
 		r = place_settle(p, m->from.o);
 	}
-	place_disturbed(p, m->to.o);
+	/* The time of a local call is set by rename_touch(). */
+	if (!ctx->local || p->losers.count)
+		place_disturbed(p, m->to.o);
 	return r;
 }
 

@@ -529,7 +529,7 @@ static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, 
 		locks_take_all(&p->locks, &held);
 		r = merge_item(p, &item, &p->in->at.vector, mine);
 		if (r == 0)
-			r = apply_calm(p);
+			r = apply_calm(p, false);
 	}
 	object_clear(&item.state);
 	return r == -ENOTEMPTY ? note_full(p->in, id) : r;

@@ -477,7 +477,7 @@ static int finish(struct pool *p, struct missing *m, uint64_t size, int64_t mtim
 		AUTO_LOCKS struct locks_held held;
 		locks_take_all(&p->locks, &held);
 		r = content_install(p, o.o, m->leaf, name);
-		if (apply_calm(p) < 0)
+		if (apply_calm(p, false) < 0)
 			log_debug("pool \"%s\": directory times are put back later", p->name);
 	}
 	pool_leave(p);

@@ -24,7 +24,9 @@ void place_node(const struct object *o, struct store_node *ret)
 				   .uid = o->attrs.uid,
 				   .gid = o->attrs.gid,
 				   .rdev = o->attrs.rdev,
-				   .target = o->attrs.target};
+				   .target = o->attrs.target,
+				   .timed = true,
+				   .mtime = place_timespec(o->attrs.mtime_ns)};
 }
 
 struct timespec place_timespec(int64_t ns)
@@ -49,11 +51,9 @@ int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t sta
 	}
 	if (dir->dead)
 		return 0;
-	if (place_settle(p, dir) < 0)
+	/* Of a peer's change: when all of the step is done, once. */
+	if (!local || place_settle(p, dir) < 0)
 		place_disturbed(p, dir); /* the change itself is made: its time comes later */
-	/* What told of the new name may have been followed by a look at the times before these. */
-	if (!local)
-		watch_inode(p, dir->id, true);
 	return 0;
 }
 
@@ -225,7 +225,8 @@ static int set_made(struct pool *p, struct object *o)
 		if (r < 0)
 			return r;
 	}
-	return p->store->ops->set_times(p->store, &o->handle, -1, times);
+	/* It was made with its time, but the crash may have come in between. */
+	return p->recovering ? p->store->ops->set_times(p->store, &o->handle, -1, times) : 0;
 }
 
 int place_link(struct pool *p, struct object *o, struct dentry *l, const struct place *from)

@@ -172,9 +172,10 @@ static int inherit(struct pool *p, const struct object *dir, const struct pool_c
 	return 0;
 }
 
-static int stat_as(struct pool *p, const struct object *o, struct stat *ret)
+/* `fd`: of the object, -1: none is open. */
+static int stat_as(struct pool *p, const struct object *o, int fd, struct stat *ret)
 {
-	int r = p->store->ops->stat(p->store, &o->handle, -1, ret);
+	int r = p->store->ops->stat(p->store, &o->handle, fd, ret);
 
 	ret->st_ino = o->id;
 	return r;
@@ -215,9 +216,9 @@ int pool_unmake(struct pool *p, const struct record *made, int code)
 /* The directory is locked and has no such name. Access lists have records of their own; until they
  * are there, the mode keeps the group out, whose bits a list gives another meaning. */
 static int submit_make(struct pool *p, const struct object *dir, const char *name,
-		       struct record *rec, const struct handed_down *lists)
+		       struct record *rec, const struct handed_down *lists, int *ret_fd)
 {
-	struct apply ctx = {.fd = -1};
+	struct apply ctx = {.fd = -1, .made_fd = ret_fd};
 
 	rec->kind = REC_MAKE;
 	rec->parent = dir->id;
@@ -233,12 +234,18 @@ static int submit_make(struct pool *p, const struct object *dir, const char *nam
 		r = submit_list(p, rec->id, STORE_ACL_ACCESS, lists->access, lists->size);
 	if (r == 0 && S_ISDIR(rec->mode))
 		r = submit_list(p, rec->id, STORE_ACL_DEFAULT, lists->list, lists->size);
-	return r < 0 ? pool_unmake(p, rec, r) : 0;
+	if (r == 0)
+		return 0;
+	if (ret_fd) {
+		p->store->ops->close(p->store, *ret_fd);
+		*ret_fd = -1;
+	}
+	return pool_unmake(p, rec, r);
 }
 
-/* Makes the object; `ret` is referenced. */
+/* Makes the object; `ret` is referenced. `ret_fd` not NULL: it is a regular file, and open. */
 static int make(struct pool *p, const struct pool_caller *caller, uint64_t parent, const char *name,
-		struct record *rec, struct object_ref *ret)
+		struct record *rec, struct object_ref *ret, int *ret_fd)
 {
 	AUTO_ENTRY struct entry e = {0};
 	AUTO_LOCKS struct locks_held held = {0};
@@ -254,7 +261,7 @@ static int make(struct pool *p, const struct pool_caller *caller, uint64_t paren
 	if (r == 0)
 		r = inherit(p, e.dir.o, caller, rec, &lists);
 	if (r == 0)
-		r = submit_make(p, e.dir.o, name, rec, &lists);
+		r = submit_make(p, e.dir.o, name, rec, &lists, ret_fd);
 	if (r < 0)
 		return r;
 	ret->cache = p->cache;
@@ -275,8 +282,8 @@ int pool_make(struct pool *p, const struct pool_caller *caller, uint64_t parent,
 		return -ENAMETOOLONG;
 	if (S_ISLNK(mode))
 		rec.mode |= 0777;
-	int r = make(p, caller, parent, name, &rec, &o);
-	return r < 0 ? r : stat_as(p, o.o, ret);
+	int r = make(p, caller, parent, name, &rec, &o, NULL);
+	return r < 0 ? r : stat_as(p, o.o, -1, ret);
 }
 
 int pool_create(struct pool *p, const struct pool_caller *caller, uint64_t parent, const char *name,
@@ -287,16 +294,18 @@ int pool_create(struct pool *p, const struct pool_caller *caller, uint64_t paren
 
 	for (;;) {
 		AUTO_REF struct object_ref o = {.cache = p->cache};
+		int fd = -1;
 		{
 			AUTO_ENTERED pool_entered(p);
-			r = make(p, caller, parent, name, &rec, &o);
+			r = make(p, caller, parent, name, &rec, &o, &fd);
 			if (r == 0)
-				r = stat_as(p, o.o, ret);
-			if (r == 0)
-				return p->store->ops->open(p->store, &o.o->handle,
-							   flags & (O_ACCMODE | O_SYNC | O_NOATIME),
-							   ret_fd);
+				r = stat_as(p, o.o, fd, ret);
 		}
+		if (r == 0) {
+			*ret_fd = fd;
+			return 0;
+		}
+		p->store->ops->close(p->store, fd);
 		if (r != -EEXIST || (flags & O_EXCL))
 			return r;
 		r = pool_lookup(p, parent, name, ret);
@@ -338,7 +347,7 @@ int pool_create_nameless(struct pool *p, const struct pool_caller *caller, uint6
 		r = p->store->ops->set_xattr(p->store, &o.o->handle, STORE_ACL_ACCESS, lists.access,
 					     lists.size, 0);
 	if (r == 0)
-		r = stat_as(p, o.o, ret);
+		r = stat_as(p, o.o, -1, ret);
 	if (r < 0) {
 		p->store->ops->close(p->store, fd);
 		return r;
@@ -409,7 +418,7 @@ static int link_once(struct pool *p, uint64_t id, uint64_t parent, const char *n
 	r = entry_check(&e, name);
 	if (r == 0 && o.o->nameless) {
 		r = adopt_nameless(p, o.o, e.dir.o, name);
-		return r < 0 ? r : stat_as(p, o.o, ret);
+		return r < 0 ? r : stat_as(p, o.o, -1, ret);
 	}
 	if (r == 0 && o.o->dead)
 		r = -ENOENT;
@@ -427,7 +436,7 @@ static int link_once(struct pool *p, uint64_t id, uint64_t parent, const char *n
 			     .name_size = strlen(name),
 			     .time_ns = ops_now_ns()};
 	r = pool_submit(p, &rec, &ctx);
-	return r < 0 ? r : stat_as(p, o.o, ret);
+	return r < 0 ? r : stat_as(p, o.o, -1, ret);
 }
 
 int pool_link(struct pool *p, uint64_t id, uint64_t parent, const char *name, struct stat *ret)
@@ -556,7 +565,7 @@ static int leave_whiteout(struct pool *p, const struct object *dir, const char *
 	struct record rec = {.mode = S_IFCHR};
 	int r = inherit(p, dir, &root, &rec, &lists);
 
-	return r < 0 ? r : submit_make(p, dir, name, &rec, &lists);
+	return r < 0 ? r : submit_make(p, dir, name, &rec, &lists, NULL);
 }
 
 static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64_t new_parent,

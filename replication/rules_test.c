@@ -17,6 +17,7 @@
 #include "replication/losers.h"
 #include "replication/place.h"
 #include "replication/session.h"
+#include "replication/worker.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 /* Stamps of the nodes 1, 2, 3. */
@@ -362,6 +363,20 @@ static void test_losers_bound(void **state)
 	lists_free(p);
 }
 
+static void test_pause(void **state)
+{
+	uint64_t us = SEAL_INTERVAL_US;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		uint64_t next = worker_pause(us, true);
+		assert_true(next > us || next == SEAL_INTERVAL_MAX_US);
+		us = next;
+	}
+	assert_int_equal(us, SEAL_INTERVAL_MAX_US);
+	assert_int_equal(worker_pause(us, false), SEAL_INTERVAL_US);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,7 +385,7 @@ int main(void)
 		cmocka_unit_test(test_content_wanted), cmocka_unit_test(test_send_eligible),
 		cmocka_unit_test(test_by_state),       cmocka_unit_test(test_unacked_bound),
 		cmocka_unit_test(test_losers),         cmocka_unit_test(test_merges),
-		cmocka_unit_test(test_losers_bound),
+		cmocka_unit_test(test_losers_bound),   cmocka_unit_test(test_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,8 @@ struct store_node {
 	gid_t gid;
 	dev_t rdev;
 	const char *target; /* symlinks */
+	bool timed;         /* else its mtime is that of the day */
+	struct timespec mtime;
 };
 
 struct store;
@@ -57,6 +59,9 @@ struct store_ops {
 	 */
 	int (*make)(struct store *store, const struct store_handle *dir, const char *name,
 		    const struct store_node *node, struct store_handle *ret);
+	/* As make() of a regular file, which is open for reading and writing then. */
+	int (*make_open)(struct store *store, const struct store_handle *dir, const char *name,
+			 const struct store_node *node, struct store_handle *ret, int *ret_fd);
 	/* A regular file without a name (O_TMPFILE), open for reading and writing: link() gives it
 	 * one, once. Without it, it is gone when the descriptor is closed. */
 	int (*make_nameless)(struct store *store, const struct store_handle *dir,

@@ -50,6 +50,7 @@ static const struct store_ops dir_ops = {
 	.root = dir_root,
 	.lookup = store_name_lookup,
 	.make = store_name_make,
+	.make_open = store_name_make_open,
 	.make_nameless = store_name_make_nameless,
 	.set_id = store_object_set_id,
 	.link = store_name_link,

@@ -32,6 +32,8 @@ void store_fd_path(int fd, const char *name, char ret[STORE_PATH_MAX]);
 MUST_CHECK int store_fd_set_owner(int fd, mode_t mode, uid_t uid, gid_t gid);
 /* Of any descriptor: takes away what the directory's default access list has handed down. */
 MUST_CHECK int store_fd_strip_lists(int fd);
+/* Of any descriptor. */
+MUST_CHECK int store_fd_set_times(int fd, const struct timespec times[2]);
 /* Of any descriptor, where there is none. The same id: 0; another: -EEXIST. */
 MUST_CHECK int store_fd_set_id(int fd, uint64_t id);
 
@@ -42,6 +44,8 @@ int store_name_lookup(struct store *store, const struct store_handle *dir, const
 		      uint64_t *ret_id, struct store_handle *ret_handle, struct stat *ret_stat);
 int store_name_make(struct store *store, const struct store_handle *dir, const char *name,
 		    const struct store_node *node, struct store_handle *ret);
+int store_name_make_open(struct store *store, const struct store_handle *dir, const char *name,
+			 const struct store_node *node, struct store_handle *ret, int *ret_fd);
 int store_name_make_nameless(struct store *store, const struct store_handle *dir,
 			     const struct store_node *node, struct store_handle *ret, int *ret_fd);
 int store_name_link(struct store *store, const struct store_handle *object,

@@ -208,6 +208,12 @@ int store_object_set_owner(struct store *store, const struct store_handle *objec
 	return r < 0 ? r : store_fd_set_owner(at.fd, mode, uid, gid);
 }
 
+int store_fd_set_times(int fd, const struct timespec times[2])
+{
+	/* The empty path needs Linux 5.8. */
+	return utimensat(fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 int store_object_set_times(struct store *store, const struct store_handle *object, int fd,
 			   const struct timespec times[2])
 {
@@ -216,10 +222,7 @@ int store_object_set_times(struct store *store, const struct store_handle *objec
 	if (fd >= 0)
 		return futimens(fd, times) < 0 ? -errno : 0;
 	int r = store_fds_object(store_dir_fds(store), object, &at);
-	if (r < 0)
-		return r;
-	/* The empty path needs Linux 5.8. */
-	return utimensat(at.fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	return r < 0 ? r : store_fd_set_times(at.fd, times);
 }
 
 int store_object_set_xattr(struct store *store, const struct store_handle *object, const char *name,

@@ -10,7 +10,8 @@
 
 #include "core/auto.h"
 
-/* Makes the bare object and opens it: files for writing, directories for reading, others O_PATH. */
+/* Makes the bare object and opens it: files for reading and writing, directories for reading,
+ * others O_PATH. */
 static int make_bare(int dir_fd, const char *name, const struct store_node *node, int *ret_fd)
 {
 	mode_t bits = node->mode & 07777;
@@ -19,7 +20,7 @@ static int make_bare(int dir_fd, const char *name, const struct store_node *node
 
 	switch (node->mode & S_IFMT) {
 	case S_IFREG:
-		flags = O_CREAT | O_EXCL | O_WRONLY;
+		flags = O_CREAT | O_EXCL | O_RDWR;
 		break;
 	case S_IFDIR:
 		flags = O_RDONLY | O_DIRECTORY;
@@ -59,10 +60,13 @@ static bool hands_down(int dir_fd, const struct store_node *node)
 /* The id comes last: whoever finds it may take the rest as done. */
 static int dress(int fd, const struct store_node *node, bool strip, struct store_handle *ret)
 {
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, node->mtime};
 	int r = strip ? store_fd_strip_lists(fd) : 0;
 
 	if (r == 0)
 		r = store_fd_set_owner(fd, node->mode, node->uid, node->gid);
+	if (r == 0 && node->timed)
+		r = store_fd_set_times(fd, times);
 	if (r == 0)
 		r = store_fd_set_id(fd, node->id);
 	return r < 0 ? r : store_handle_at(fd, "", ret);
@@ -126,12 +130,12 @@ static int make_again(int dir_fd, const char *name, const struct store_node *nod
 	return is_leftover(fd, node) ? dress(fd, node, hands_down(dir_fd, node), ret) : -EEXIST;
 }
 
-int store_name_make(struct store *store, const struct store_handle *dir, const char *name,
-		    const struct store_node *node, struct store_handle *ret)
+/* `ret_fd`: of what was made; -1 if it was there already. */
+static int make(struct store *store, const struct store_handle *dir, const char *name,
+		const struct store_node *node, struct store_handle *ret, int *ret_fd)
 {
 	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
 	AUTO_CLOSE int fd = -1;
-	struct store_handle handle = {0};
 	int r = node->id == 0 ? -EINVAL : store_name_check(name);
 
 	if (r == 0)
@@ -146,12 +150,23 @@ int store_name_make(struct store *store, const struct store_handle *dir, const c
 		bare.mode &= S_IFMT;
 	r = make_bare(at.fd, name, &bare, &fd);
 	if (r == -EEXIST) {
-		r = make_again(at.fd, name, node, &handle);
+		r = make_again(at.fd, name, node, ret);
 	} else if (r == 0) {
-		r = dress(fd, node, strip, &handle);
+		r = dress(fd, node, strip, ret);
 		if (r < 0)
 			(void)unlinkat(at.fd, name, S_ISDIR(node->mode) ? AT_REMOVEDIR : 0);
 	}
+	*ret_fd = take_fd(&fd);
+	return r;
+}
+
+int store_name_make(struct store *store, const struct store_handle *dir, const char *name,
+		    const struct store_node *node, struct store_handle *ret)
+{
+	AUTO_CLOSE int fd = -1;
+	struct store_handle handle = {0};
+	int r = make(store, dir, name, node, &handle, &fd);
+
 	if (r < 0)
 		return r;
 	/* A new directory is likely to be filled next. */
@@ -160,6 +175,19 @@ int store_name_make(struct store *store, const struct store_handle *dir, const c
 	if (ret)
 		*ret = handle;
 	return 0;
+}
+
+int store_name_make_open(struct store *store, const struct store_handle *dir, const char *name,
+			 const struct store_node *node, struct store_handle *ret, int *ret_fd)
+{
+	AUTO_CLOSE int fd = -1;
+	int r = S_ISREG(node->mode) ? make(store, dir, name, node, ret, &fd) : -EINVAL;
+
+	if (r == 0 && fd < 0)
+		r = store_object_open(store, ret, O_RDWR, &fd);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
 }
 
 int store_name_make_nameless(struct store *store, const struct store_handle *dir,

@@ -100,6 +100,51 @@ static void test_types(void **state)
 	(void)umask(before);
 }
 
+/* What is made with a time has it, whatever comes after: owner, mode, id. */
+static void test_made_with_time(void **state)
+{
+	struct place *p = place_of(state);
+	const struct timespec then = {.tv_sec = 86400, .tv_nsec = 5};
+
+	for (size_t i = 0; i < TYPES; i++) {
+		struct store_node node = types[i];
+		struct store_handle made;
+		struct stat st;
+
+		node.id = 100 + i;
+		node.uid = 7;
+		node.timed = true;
+		node.mtime = then;
+		assert_int_equal(p->ops->make(p->store, &p->root, "n", &node, &made), 0);
+		assert_int_equal(p->ops->stat(p->store, &made, -1, &st), 0);
+		assert_int_equal(st.st_mtim.tv_sec, then.tv_sec);
+		assert_int_equal(st.st_mtim.tv_nsec, then.tv_nsec);
+		assert_int_equal(p->ops->unlink(p->store, &p->root, "n", S_ISDIR(node.mode)), 0);
+	}
+}
+
+/* A file is made and open; if it was there already, too. Nothing else is. */
+static void test_made_open(void **state)
+{
+	struct place *p = place_of(state);
+	struct store_node node = {.id = 9, .mode = S_IFREG | 0400};
+	struct store_handle made;
+	char back[4] = "";
+	int fd;
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(p->ops->make_open(p->store, &p->root, "f", &node, &made, &fd), 0);
+		assert_int_equal(p->ops->write(p->store, &made, fd, "abc", 3, 0), 0);
+		assert_int_equal(p->ops->read(p->store, &made, fd, back, 3, 0), 3);
+		assert_string_equal(back, "abc");
+		p->ops->close(p->store, fd);
+	}
+	node.id++;
+	assert_int_equal(p->ops->make_open(p->store, &p->root, "f", &node, &made, &fd), -EEXIST);
+	node.mode = S_IFDIR | 0700;
+	assert_int_equal(p->ops->make_open(p->store, &p->root, "d", &node, &made, &fd), -EINVAL);
+}
+
 /* A parent with a default ACL and setgid changes what the file system makes of mode and group. */
 static void test_parent_influence(void **state)
 {
@@ -566,6 +611,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_types),
+		CASE(test_made_with_time),
+		CASE(test_made_open),
 		CASE(test_parent_influence),
 		CASE(test_takes_over_leftovers),
 		CASE(test_leaves_foreign_alone),

@@ -36,7 +36,7 @@ struct worker {
 	pthread_t threads[3];
 	size_t thread_count;
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t commit_wake, intake_wake, checkpoint_wake;
+	pthread_cond_t commit_wake, pause_wake, intake_wake, checkpoint_wake;
 	bool stop;
 	bool changed;
 	bool due;  /* a checkpoint */
@@ -83,13 +83,14 @@ static bool commit_wait(struct worker *w, uint64_t us)
 	return !w->stop;
 }
 
-/* Lets a little time pass, in which more records come; ends at once when the thread is to end. */
+/* Lets a little time pass, in which more records come, without being woken by each; ends at once
+ * when the thread is to end. */
 static void linger(struct worker *w, uint64_t us)
 {
 	struct timespec until = in_us(us);
 	AUTO_LOCK(held, &w->lock);
 
-	while (!w->stop && pthread_cond_timedwait(&w->commit_wake, &w->lock, &until) != ETIMEDOUT)
+	while (!w->stop && pthread_cond_timedwait(&w->pause_wake, &w->lock, &until) != ETIMEDOUT)
 		;
 }
 
@@ -135,6 +136,7 @@ static void *checkpoint_thread(void *arg)
 	struct worker *w = arg;
 	bool stop = false;
 
+	(void)pthread_setname_np(pthread_self(), "checkpoint");
 	while (!stop) {
 		{
 			AUTO_LOCK(held, &w->lock);
@@ -150,16 +152,27 @@ static void *checkpoint_thread(void *arg)
 	return NULL;
 }
 
+uint64_t worker_pause(uint64_t before_us, bool more)
+{
+	if (!more)
+		return SEAL_INTERVAL_US;
+	return 2 * before_us < SEAL_INTERVAL_MAX_US ? 2 * before_us : SEAL_INTERVAL_MAX_US;
+}
+
 static void *commit_thread(void *arg)
 {
 	struct worker *w = arg;
 	struct pool *p = w->p;
 	struct flush_clock clock = {0};
+	(void)pthread_setname_np(pthread_self(), "commit");
+	uint64_t pause_us = SEAL_INTERVAL_US;
+	bool more = false; /* came during the pause */
 
 	while (commit_wait(w, clock.first_ms ? FLUSH_IDLE_MS * 1000 : 1000000)) {
 		bool changed = __atomic_exchange_n(&w->changed, false, __ATOMIC_ACQ_REL);
 		if (changed) {
-			linger(w, SEAL_LINGER_US);
+			if (!more)
+				linger(w, SEAL_LINGER_US);
 			__atomic_store_n(&w->changed, false, __ATOMIC_RELEASE);
 			note_problem(p, commit_seal(p), "cannot write the journal");
 		}
@@ -169,8 +182,11 @@ static void *commit_thread(void *arg)
 			if (checkpoint_due(p))
 				wake_checkpoint(w);
 		}
-		if (changed)
-			linger(w, SEAL_INTERVAL_US);
+		if (changed) {
+			linger(w, pause_us);
+			more = __atomic_load_n(&w->changed, __ATOMIC_ACQUIRE);
+			pause_us = worker_pause(pause_us, more);
+		}
 	}
 	return NULL;
 }
@@ -240,6 +256,7 @@ static void *intake_thread(void *arg)
 	uint64_t ticked_ms = 0;
 	bool stop = false;
 
+	(void)pthread_setname_np(pthread_self(), "intake");
 	while (!stop) {
 		uint64_t now = clock_boot_ms();
 		uint64_t wait = session_owed_in(w->p, now);
@@ -324,6 +341,7 @@ static void end(struct worker *w)
 		AUTO_LOCK(held, &w->lock);
 		w->stop = true;
 		(void)pthread_cond_broadcast(&w->commit_wake);
+		(void)pthread_cond_broadcast(&w->pause_wake);
 		(void)pthread_cond_broadcast(&w->intake_wake);
 		(void)pthread_cond_broadcast(&w->checkpoint_wake);
 	}
@@ -336,6 +354,7 @@ static void end(struct worker *w)
 		w->first = next;
 	}
 	(void)pthread_cond_destroy(&w->commit_wake);
+	(void)pthread_cond_destroy(&w->pause_wake);
 	(void)pthread_cond_destroy(&w->intake_wake);
 	(void)pthread_cond_destroy(&w->checkpoint_wake);
 	(void)pthread_mutex_destroy(&w->lock);
@@ -359,6 +378,7 @@ int worker_start(struct pool *p)
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&w->commit_wake, &attr);
+	(void)pthread_cond_init(&w->pause_wake, &attr);
 	(void)pthread_cond_init(&w->intake_wake, &attr);
 	(void)pthread_cond_init(&w->checkpoint_wake, &attr);
 	(void)pthread_condattr_destroy(&attr);

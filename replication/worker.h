@@ -11,11 +11,13 @@
 #include "replication/engine.h"
 
 #define SEAL_LINGER_US   150  /* a call's further records come into the same batch */
-#define SEAL_INTERVAL_US 1000 /* batches per second are bounded: each costs a signature */
-#define FLUSH_IDLE_MS    20   /* after the last change */
-#define FLUSH_MAX_MS     1000
-#define FLUSH_DIRTY_MAX  8192
-#define TICK_MS          100
+#define SEAL_INTERVAL_US 1000 /* batches per second are bounded: each costs a signature, ... */
+/* ... two checks of it, and a wake-up of each thread on its way: in a stream this long. */
+#define SEAL_INTERVAL_MAX_US 4000
+#define FLUSH_IDLE_MS        20 /* after the last change */
+#define FLUSH_MAX_MS         1000
+#define FLUSH_DIRTY_MAX      8192
+#define TICK_MS              100
 
 MUST_CHECK int worker_start(struct pool *p);
 /* Ends the threads after sealing, syncing and flushing. */
@@ -30,5 +32,8 @@ void worker_post_forget(struct pool *p, uint16_t node);
 void worker_post_writable(struct pool *p, uint16_t node);
 /* An acknowledgement has become due. */
 void worker_wake_intake(struct pool *p);
+
+/* Pure: how long to wait behind a batch, after the wait before; `more` had come during that. */
+uint64_t worker_pause(uint64_t before_us, bool more);
 
 #endif

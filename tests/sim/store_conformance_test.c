@@ -80,6 +80,26 @@ static long do_make(struct side *s, const struct step *t)
 				   &s->handles[t->other]);
 }
 
+/* The same with a time that is given; open as number `other`. */
+static long do_make_open(struct side *s, const struct step *t)
+{
+	struct store_node node = {.id = (uint64_t)t->m,
+				  .mode = (mode_t)t->n,
+				  .uid = 1,
+				  .timed = true,
+				  .mtime = {.tv_sec = 1000, .tv_nsec = 7}};
+	const struct store_ops *ops = s->store->ops;
+	struct stat st;
+	int r = ops->make_open(s->store, &s->handles[t->slot], t->name, &node,
+			       &s->handles[t->other], &s->fds[t->other]);
+
+	if (r == 0)
+		r = ops->stat(s->store, &s->handles[t->other], -1, &st);
+	if (r == 0 && st.st_size == 0) /* later it has the time of the write */
+		s->seen = mix((uint64_t)st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec);
+	return r;
+}
+
 /* n: mode with type, m: id; the handle goes to slot `other`, the descriptor to the same number. */
 static long do_make_nameless(struct side *s, const struct step *t)
 {
@@ -493,6 +513,18 @@ static const struct step table[] = {
 	{do_read, 31, NULL, NOFD, NULL, 10, 0, 0},
 	{do_close, 0, NULL, 31, NULL, 0, 0, 0},
 	{do_stat, 31, NULL, NOFD, NULL, 0, 0, -ESTALE},
+	/* open from the beginning */
+	{do_make_open, 0, "o", 33, NULL, D | 0755, 93, -EINVAL},
+	{do_make_open, 0, "o", 33, NULL, R | 0640, 0, -EINVAL},
+	{do_make_open, 0, "o", 33, NULL, R | 0640, 93, 0},
+	{do_write, 33, "abc", 33, NULL, 3, 0, 0},
+	{do_read, 33, NULL, 33, NULL, 3, 0, 3},
+	{do_close, 0, NULL, 33, NULL, 0, 0, 0},
+	{do_make_open, 0, "o", 33, NULL, R | 0640, 93, 0},
+	{do_read, 33, NULL, 33, NULL, 3, 0, 3},
+	{do_close, 0, NULL, 33, NULL, 0, 0, 0},
+	{do_make_open, 0, "o", 34, NULL, R | 0640, 94, -EEXIST},
+	{do_unlink, 0, "o", 0, NULL, 0, 0, 0},
 };
 /* clang-format on */
 
@@ -606,6 +638,7 @@ static const char *fn_name(step_fn *fn)
 	} names[] = {
 		{do_make_nameless, "make_nameless"},
 		{do_make, "make"},
+		{do_make_open, "make_open"},
 		{do_lookup, "lookup"},
 		{do_stat, "stat"},
 		{do_set_id, "set_id"},

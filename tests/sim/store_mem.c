@@ -198,6 +198,7 @@ static const struct store_ops mem_ops = {
 	.root = mem_root,
 	.lookup = mem_lookup,
 	.make = mem_make,
+	.make_open = mem_make_open,
 	.make_nameless = mem_make_nameless,
 	.set_id = mem_set_id,
 	.link = mem_link,

@@ -139,6 +139,8 @@ static int dress(struct store_mem *m, struct mem_object *o, const struct store_n
 		o->attr.mode = node->mode & (S_IFMT | 07777);
 	o->attr.uid = node->uid;
 	o->attr.gid = node->gid;
+	if (node->timed)
+		o->attr.mtime = node->mtime;
 	if (!node->id)
 		return 0;
 	mem_next_group(m);
@@ -206,6 +208,14 @@ int mem_make(struct store *store, const struct store_handle *dir, const char *na
 	AUTO_LOCK(lock, &m->mutex);
 
 	return node->id ? make_any(m, dir, name, node, ret) : -EINVAL;
+}
+
+int mem_make_open(struct store *store, const struct store_handle *dir, const char *name,
+		  const struct store_node *node, struct store_handle *ret, int *ret_fd)
+{
+	int r = S_ISREG(node->mode) ? mem_make(store, dir, name, node, ret) : -EINVAL;
+
+	return r < 0 ? r : mem_open(store, ret, O_RDWR, ret_fd);
 }
 
 int mem_make_nameless(struct store *store, const struct store_handle *dir,

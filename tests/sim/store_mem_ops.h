@@ -14,6 +14,8 @@ int mem_lookup(struct store *store, const struct store_handle *dir, const char *
 	       uint64_t *ret_id, struct store_handle *ret_handle, struct stat *ret_stat);
 int mem_make(struct store *store, const struct store_handle *dir, const char *name,
 	     const struct store_node *node, struct store_handle *ret);
+int mem_make_open(struct store *store, const struct store_handle *dir, const char *name,
+		  const struct store_node *node, struct store_handle *ret, int *ret_fd);
 int mem_make_nameless(struct store *store, const struct store_handle *dir,
 		      const struct store_node *node, struct store_handle *ret, int *ret_fd);
 int mem_link(struct store *store, const struct store_handle *object, const struct store_handle *dir,
