@@ -530,6 +530,11 @@ static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, 
 		r = merge_item(p, &item, &p->in->at.vector, mine);
 		if (r == 0)
 			r = apply_calm(p, false);
+		if (r < 0 && r != -ENOTEMPTY)
+			log_error("pool \"%s\": the state of object %llx (%s): %s", p->name,
+				  (unsigned long long)id,
+				  item.state.link_count ? item.state.links[0].name : "no name",
+				  err_text(r));
 	}
 	object_clear(&item.state);
 	return r == -ENOTEMPTY ? note_full(p->in, id) : r;

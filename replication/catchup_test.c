@@ -568,6 +568,102 @@ static void large_after(struct pool_rig *rig)
 	assert_int_equal(rig_count(rig, 1, "/", "f.conflict-"), 1);
 }
 
+/* --- a directory that is removed and made anew --- */
+static void full_dir(struct pool_rig *rig)
+{
+	rig_mkdir(rig, 1, "/d");
+	rig_put(rig, 1, "/d/f", "old");
+	rig_put(rig, 1, "/d/g", "old too");
+}
+static void anew_1(struct pool_rig *rig)
+{
+	OK(rig_unlink(rig, 1, "/d/f"));
+	OK(rig_unlink(rig, 1, "/d/g"));
+	OK(rig_rmdir(rig, 1, "/d"));
+	rig_mkdir(rig, 1, "/d");
+	rig_put(rig, 1, "/d/f", "new");
+}
+static void anew_after(struct pool_rig *rig)
+{
+	expect_both(rig, "/d/f", "new");
+	expect_gone(rig, "/d/g");
+}
+/* Files go round, one over the other. */
+static void round_1(struct pool_rig *rig)
+{
+	rig_put(rig, 1, "/d/h", "third");
+	OK(rig_rename(rig, 1, "/d/f", "/d/g", 0));
+	OK(rig_rename(rig, 1, "/d/h", "/d/f", 0));
+	OK(rig_unlink(rig, 1, "/d/g"));
+	OK(rig_rename(rig, 1, "/d/f", "/d/g", 0));
+	rig_put(rig, 1, "/d/f", "fourth");
+}
+static void round_after(struct pool_rig *rig)
+{
+	expect_both(rig, "/d/f", "fourth");
+	expect_both(rig, "/d/g", "third");
+}
+
+/* A file goes into a directory that is removed with it, and made anew under the same name. */
+static void into_removed_1(struct pool_rig *rig)
+{
+	rig_mkdir(rig, 1, "/e");
+	OK(rig_rename(rig, 1, "/d/f", "/e/f", 0));
+	OK(rig_unlink(rig, 1, "/e/f"));
+	OK(rig_rmdir(rig, 1, "/e"));
+	rig_put(rig, 1, "/between", "");
+	rig_mkdir(rig, 1, "/e");
+	rig_put(rig, 1, "/e/f", "new");
+}
+static void into_removed_after(struct pool_rig *rig)
+{
+	expect_both(rig, "/e/f", "new");
+	expect_gone(rig, "/d/f");
+	/* It is the new one, not one with the old. */
+	assert_true(rig_id(rig, 2, "/e") > rig_id(rig, 2, "/between"));
+}
+/* What is in the new one is older than what went with the old. */
+static void into_both_1(struct pool_rig *rig)
+{
+	rig_mkdir(rig, 1, "/e");
+	OK(rig_rename(rig, 1, "/d/g", "/e/g", 0));
+	OK(rig_unlink(rig, 1, "/e/g"));
+	OK(rig_rmdir(rig, 1, "/e"));
+	rig_put(rig, 1, "/between", "");
+	rig_mkdir(rig, 1, "/e");
+	OK(rig_rename(rig, 1, "/d/f", "/e/f", 0));
+}
+static void into_both_after(struct pool_rig *rig)
+{
+	expect_both(rig, "/e/f", "old");
+	expect_gone(rig, "/e/g");
+	assert_true(rig_id(rig, 2, "/e") > rig_id(rig, 2, "/between"));
+}
+/* There was one of that name before, which is removed when its entries are. */
+static void two_dirs(struct pool_rig *rig)
+{
+	full_dir(rig);
+	rig_mkdir(rig, 1, "/e");
+	rig_put(rig, 1, "/e/g", "in the first");
+}
+static void into_second_1(struct pool_rig *rig)
+{
+	OK(rig_unlink(rig, 1, "/e/g"));
+	OK(rig_rmdir(rig, 1, "/e"));
+	into_removed_1(rig);
+}
+/* The same, while the other side writes to it: file and path stay, beside the new directory's. */
+static void append_d_2(struct pool_rig *rig)
+{
+	rig_append_text(rig, 2, "/d/f", "+more");
+}
+static void into_removed_written(struct pool_rig *rig)
+{
+	expect_gone(rig, "/d/f");
+	assert_int_equal(rig_count(rig, 1, "/e", "f"), 2);
+	assert_int_equal(rig_count(rig, 2, "/e", "f"), 2);
+}
+
 static const struct story stories[] = {
 	{"nothing at all", one_file, NULL, NULL, NULL},
 	{"new things on both sides", NULL, new_1, new_2, new_after},
@@ -630,6 +726,17 @@ static const struct story stories[] = {
 	{"attributes", xattrs, xattrs_1, xattrs_2, xattrs_after},
 	{"large, write, write", large_file, large_1, large_2, large_after},
 	{"large, write", large_file, large_1, NULL, NULL},
+	{"rm -r, the same made anew", full_dir, anew_1, NULL, anew_after},
+	{"names go round", full_dir, round_1, NULL, round_after},
+	{"into a directory, rm -r, made anew", full_dir, into_removed_1, NULL, into_removed_after},
+	{"into a second directory, rm -r, made anew", two_dirs, into_second_1, NULL,
+	 into_removed_after},
+	{"into a second directory, rm -r, made anew, write", two_dirs, into_second_1, append_d_2,
+	 into_removed_written},
+	{"into a directory, rm -r, into one made anew", full_dir, into_both_1, NULL,
+	 into_both_after},
+	{"into a directory, rm -r, made anew, write", full_dir, into_removed_1, append_d_2,
+	 into_removed_written},
 };
 
 static void tell(struct pool_rig *rig, const struct story *s, enum meeting how)

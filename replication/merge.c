@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/log.h"
 #include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/catchup.h"
@@ -117,11 +118,26 @@ static int merge_xattrs(struct pool *p, struct object *mine, const struct item *
 	return r;
 }
 
+/* Where the link was before a move that did not come about. */
+static int put_back(struct pool *p, struct object *mine, const struct dentry *was, const char *name)
+{
+	struct dentry *ml;
+	int r = object_link_set(mine, was->lid, was->parent, name, strlen(name), was->stamp, &ml);
+
+	if (r < 0)
+		return r;
+	ml->removed = was->removed;
+	ml->seen = was->seen;
+	ml->conflict = was->conflict;
+	return was->conflict ? losers_add(p, mine->id, was->lid) : 0;
+}
+
 /* Where the link is by the later of both moves. */
 static int move_link(struct pool *p, struct object *mine, const struct dentry *tl)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	struct dentry *ml = object_link(mine, tl->lid);
+	struct dentry was = ml ? *ml : (struct dentry){0};
 	struct place from = {0};
 	bool shown = ml && !ml->dead;
 	bool plain = shown && !ml->conflict;
@@ -147,7 +163,34 @@ static int move_link(struct pool *p, struct object *mine, const struct dentry *t
 	if (!shown)
 		return 0;
 	r = place_link(p, mine, ml, &from);
+	if (r < 0 && put_back(p, mine, &was, old_name) < 0)
+		log_warn("pool \"%s\": out of memory for a name", p->name);
 	return r == 0 && plain && p->losers.count ? place_vacated(p, dir.o, old_name) : r;
+}
+
+/* A file's name that they removed after they had moved it: where to matters only if it has to stay,
+ * and the directories there may be gone with it. Until that is known it stands where it is. */
+static bool moved_and_removed(const struct object *mine, const struct dentry *ml,
+			      const struct dentry *tl)
+{
+	return ml && !ml->dead && tl->removed && !S_ISDIR(mine->type);
+}
+
+/* Now it is known: the name goes, or has gone, to where they had it. */
+static int follow_removed(struct pool *p, struct object *mine, const struct object *theirs)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !S_ISDIR(mine->type) && i < theirs->link_count; i++) {
+		const struct dentry *tl = &theirs->links[i];
+		const struct dentry *ml = object_link(mine, tl->lid);
+		if (ml && ml->stamp == tl->stamp &&
+		    (ml->parent != tl->parent || strcmp(ml->name, tl->name) != 0))
+			r = move_link(p, mine, tl);
+		if (r == 0 && ml && !ml->dead)
+			r = content_follow(p, mine);
+	}
+	return r;
 }
 
 /* A directory's name: there if it is there for either, unless it was removed since. */
@@ -172,6 +215,12 @@ static int merge_link(struct pool *p, struct object *mine, const struct dentry *
 	struct dentry *ml = object_link(mine, tl->lid);
 	bool later = !ml || stamp_after(tl->stamp, ml->stamp);
 
+	if (later && moved_and_removed(mine, ml, tl)) {
+		ml->stamp = tl->stamp;
+		ml->removed = true;
+		ml->seen = tl->seen;
+		return 0;
+	}
 	if (later) {
 		int r = move_link(p, mine, tl);
 		return r == 0 && S_ISDIR(mine->type) ? settle_dir(p, mine, tl) : r;
@@ -298,6 +347,8 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 	r = merge_contents(p, mine.o, theirs, their_v, my_v);
 	if (r == 0)
 		r = alive_settle(p, mine.o);
+	if (r == 0)
+		r = follow_removed(p, mine.o, theirs);
 	if (mine.o->removed && S_ISDIR(mine.o->type))
 		place_disturbed(p, mine.o);
 	if (r == 0)

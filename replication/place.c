@@ -229,13 +229,23 @@ static int set_made(struct pool *p, struct object *o)
 	return p->recovering ? p->store->ops->set_times(p->store, &o->handle, -1, times) : 0;
 }
 
+/* The directory that a name is to be in. Coming back it may become one with another. */
+static int living_dir(struct pool *p, uint64_t id, struct object_ref *ret)
+{
+	int r = object_get(p->cache, id, &ret->o);
+
+	if (r < 0 || !ret->o->dead)
+		return r;
+	r = place_revive(p, ret->o);
+	object_ref_end(ret);
+	return r < 0 ? r : object_get(p->cache, id, &ret->o);
+}
+
 int place_link(struct pool *p, struct object *o, struct dentry *l, const struct place *from)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
-	int r = object_get(p->cache, l->parent, &dir.o);
+	int r = living_dir(p, l->parent, &dir);
 
-	if (r == 0 && dir.o->dead)
-		r = place_revive(p, dir.o);
 	if (r < 0)
 		return r;
 	l->conflict = false;
