@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "core/clock.h"
 #include "core/loop.h"
+#include "core/memory.h"
 #include "core/places.h"
 #include "core/settings.h"
 #include "core/version.h"
@@ -364,6 +365,7 @@ int main(int argc, char **argv)
 	char error[1024] = "";
 	int option;
 
+	memory_begin();
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case 'r':

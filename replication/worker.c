@@ -9,6 +9,7 @@
 
 #include "core/auto.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "net/message.h"
 #include "replication/checkpoint.h"
 #include "replication/fetch.h"
@@ -40,6 +41,7 @@ struct worker {
 	bool stop;
 	bool changed;
 	bool due;  /* a checkpoint */
+	bool used; /* memory, since it was last tidied */
 	bool owes; /* an acknowledgement that does not wait */
 	struct event *first;
 	struct event **last;
@@ -130,24 +132,42 @@ static void wake_checkpoint(struct worker *w)
 	(void)pthread_cond_signal(&w->checkpoint_wake);
 }
 
+static void note_used(struct worker *w)
+{
+	AUTO_LOCK(held, &w->lock);
+
+	w->used = true;
+}
+
+/* Waits until a checkpoint is due, or memory to be tidied. False: the thread is to end. */
+static bool tidy_wait(struct worker *w, bool *ret_due, bool *ret_used)
+{
+	struct timespec until = in_us(TIDY_MS * 1000);
+	AUTO_LOCK(held, &w->lock);
+
+	while (!w->stop && !w->due) {
+		if (pthread_cond_timedwait(&w->checkpoint_wake, &w->lock, &until) == ETIMEDOUT)
+			break;
+	}
+	*ret_due = w->due;
+	*ret_used = w->used;
+	w->due = w->used = false;
+	return !w->stop;
+}
+
 /* A copy of the index and a sync of the file system may take seconds: nobody waits for them. */
 static void *checkpoint_thread(void *arg)
 {
 	struct worker *w = arg;
-	bool stop = false;
+	bool due, used;
 
 	(void)pthread_setname_np(pthread_self(), "checkpoint");
-	while (!stop) {
-		{
-			AUTO_LOCK(held, &w->lock);
-			while (!w->stop && !w->due)
-				(void)pthread_cond_wait(&w->checkpoint_wake, &w->lock);
-			stop = w->stop;
-			w->due = false;
-		}
+	while (tidy_wait(w, &due, &used)) {
 		/* The journal before it may go, which is the next flush's work. */
-		if (!stop && checkpoint_due(w->p) && checkpoint_make(w->p, false) == 0)
+		if (due && checkpoint_due(w->p) && checkpoint_make(w->p, false) == 0)
 			worker_wake(w->p);
+		if (used)
+			memory_trim();
 	}
 	return NULL;
 }
@@ -179,6 +199,7 @@ static void *commit_thread(void *arg)
 		if (flush_due(p, &clock, changed, clock_boot_ms())) {
 			clock = (struct flush_clock){0};
 			note_problem(p, commit_flush(p), "cannot write the index");
+			note_used(w);
 			if (checkpoint_due(p))
 				wake_checkpoint(w);
 		}

@@ -18,6 +18,7 @@
 #define FLUSH_MAX_MS         1000
 #define FLUSH_DIRTY_MAX      8192
 #define TICK_MS              100
+#define TIDY_MS              10000 /* memory that changes left free goes back to the system */
 
 MUST_CHECK int worker_start(struct pool *p);
 /* Ends the threads after sealing, syncing and flushing. */

@@ -37,6 +37,7 @@ static void make(struct picture *p)
 					.in_fleet = true,
 					.time_ns = 1500000000,
 					.uptime_ms = 2500,
+					.memory = 4096,
 					.pools = p->pools,
 					.pool_count = 1,
 					.members = p->members,
@@ -79,7 +80,8 @@ static void test_document_to_the_letter(void **state)
 		"{\"node\":\"n1\",\"number\":1,\"id\":\"0123\",\"version\":\"" MULTIALL_VERSION
 		"\","
 		"\"in_fleet\":true,\"summary\":\"All in sync: 1 pool, 2 nodes.\",\"in_sync\":true,"
-		"\"healthy\":true,\"time\":1.5,\"uptime_s\":2.5,\"page_problem\":\"\","
+		"\"healthy\":true,\"time\":1.5,\"uptime_s\":2.5,\"memory_bytes\":4096,\"page_"
+		"problem\":\"\","
 		"\"refused\":{\"certificate\":0,\"frame\":0,\"token\":0,\"handshake_timeout\":0,"
 		"\"handshake\":0,\"busy\":0},"
 		"\"pools\":[{\"name\":\"web\",\"path\":\"/pool/web\",\"backing\":\"/b/web\","

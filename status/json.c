@@ -149,6 +149,7 @@ json_t *status_json(const struct snapshot *snapshot)
 	ok = ok && set(o, "healthy", json_boolean(snapshot_healthy(snapshot, why, sizeof(why))));
 	ok = ok && set(o, "time", json_real((double)snapshot->time_ns / 1e9));
 	ok = ok && set(o, "uptime_s", json_real((double)snapshot->uptime_ms / 1e3));
+	ok = ok && set(o, "memory_bytes", json_integer((json_int_t)snapshot->memory));
 	ok = ok && set(o, "page_problem", json_text(snapshot->page_problem));
 	ok = ok && set(o, "refused", refused_json(&snapshot->counters));
 	ok = set(o, "pools", pools) && ok;

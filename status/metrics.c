@@ -239,6 +239,9 @@ static void put_node(FILE *out, const struct snapshot *snapshot)
 	(void)fprintf(out, "multiall_healthy %d\n", snapshot_healthy(snapshot, why, sizeof(why)));
 	put_family(out, "multiall_uptime_seconds", "gauge", "Time since the daemon started.");
 	(void)fprintf(out, "multiall_uptime_seconds %.3f\n", (double)snapshot->uptime_ms / 1000);
+	put_family(out, "process_resident_memory_bytes", "gauge", "Memory of the daemon.");
+	(void)fprintf(out, "process_resident_memory_bytes %llu\n",
+		      (unsigned long long)snapshot->memory);
 	put_family(out, "multiall_connections_accepted_total", "counter",
 		   "Connections that passed the handshake.");
 	(void)fprintf(out, "multiall_connections_accepted_total %llu\n",

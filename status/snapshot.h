@@ -39,6 +39,7 @@ struct snapshot {
 	bool in_fleet;
 	int64_t time_ns; /* since 1970 */
 	uint64_t uptime_ms;
+	uint64_t memory; /* bytes of the daemon */
 	struct net_counters counters;
 	char page_problem[256];
 	size_t pool_count;

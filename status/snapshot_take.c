@@ -9,6 +9,7 @@
 
 #include "core/auto.h"
 #include "core/clock.h"
+#include "core/memory.h"
 #include "fuse/mounts.h"
 #include "status/node.h"
 #include "status/snapshot.h"
@@ -140,6 +141,7 @@ int snapshot_take(const struct node *node, struct snapshot **ret)
 		return -ENOMEM;
 	snapshot->time_ns = clock_wall_ns();
 	snapshot->uptime_ms = clock_boot_ms() - node->started_ms;
+	snapshot->memory = memory_resident();
 	memcpy(snapshot->page_problem, node->page_problem, sizeof(snapshot->page_problem));
 	take_self(node, snapshot);
 	if (node->net)
