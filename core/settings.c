@@ -9,6 +9,7 @@
 
 #include "core/address.h"
 #include "core/auto.h"
+#include "core/conf.h"
 #include "core/io.h"
 #include "core/units.h"
 
@@ -178,45 +179,6 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-/* Turns comments into blanks. libconfuse 3.3 counts the line that a comment ends more than once,
- * so that an error behind one would name a wrong line. Returns the line of a comment that does
- * not end, else 0. */
-static int comments_blank(char *data, size_t size)
-{
-	bool start = true; /* a token may start here: "//" inside a bare word is no comment */
-	int line = 1;
-
-	for (size_t i = 0; i < size; i++) {
-		char c = data[i];
-
-		if (c == '"' || c == '\'') {
-			while (++i < size && data[i] != c) {
-				line += data[i] == '\n';
-				i += data[i] == '\\' && i + 1 < size && data[i + 1] != '\n';
-			}
-			start = true;
-		} else if (c == '#' || (start && c == '/' && i + 1 < size && data[i + 1] == '/')) {
-			while (i < size && data[i] != '\n')
-				data[i++] = ' ';
-			i--;
-			start = true;
-		} else if (start && c == '/' && i + 1 < size && data[i + 1] == '*') {
-			const char *end = memmem(data + i + 2, size - i - 2, "*/", 2);
-			if (!end)
-				return line;
-			for (; data + i < end + 2; i++) {
-				line += data[i] == '\n';
-				data[i] = data[i] == '\n' ? '\n' : ' ';
-			}
-			i--;
-		} else {
-			line += c == '\n';
-			start = strchr(" \t\r\n={}()+,", c) != NULL;
-		}
-	}
-	return 0;
-}
-
 /* What other parts use, from the texts. They were checked, so this can't fail. */
 static void settings_derive(struct settings *settings)
 {
@@ -273,7 +235,7 @@ int settings_parse(const char *path, const char *data, size_t data_size, struct 
 	AUTO_FREE char *text = strndup(data, data_size);
 	if (!text)
 		return err_say(error, size, -ENOMEM, "%s: no memory to read it", path);
-	int line = comments_blank(text, data_size);
+	int line = conf_blank_comments(text, data_size);
 	if (line)
 		return err_say(error, size, -EINVAL,
 			       "%s:%d: the comment that starts here has no end", path, line);

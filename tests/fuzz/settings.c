@@ -1,4 +1,4 @@
-/* links: core/settings.c core/address.c core/units.c core/io.c core/err.c
+/* links: core/settings.c core/conf.c core/address.c core/units.c core/io.c core/err.c
  * SPDX-License-Identifier: Apache-2.0
  * Any bytes as a settings file: taken or refused with a text, never a crash. */
 #include <stdint.h>
