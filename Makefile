@@ -29,10 +29,10 @@ MAINS     := $(patsubst %,cli/%.c,multiall mountall mount.multiall)
 sources    = $(filter-out %_test.c,$(wildcard $(1)/*.c))
 DAEMON_C  := takeconnector.c $(foreach f,$(FOLDERS),$(call sources,$(f)))
 CLI_C     := $(filter-out $(MAINS),$(call sources,cli)) $(call sources,core)
-ALL_C     := $(wildcard *.c $(addsuffix /*.c,$(FOLDERS) cli tests/lib tests/sim tests/fuzz))
-ALL_H     := $(wildcard $(addsuffix /*.h,$(FOLDERS) cli tests/lib tests/sim tests/fuzz))
+ALL_C     := $(wildcard *.c $(addsuffix /*.c,$(FOLDERS) cli tests/lib tests/sim tests/tns tests/fuzz))
+ALL_H     := $(wildcard $(addsuffix /*.h,$(FOLDERS) cli tests/lib tests/sim tests/tns tests/fuzz))
 TESTS     := $(patsubst %.c,%,$(wildcard $(addsuffix /*_test.c,$(FOLDERS) cli tests/lib tests/sim)))
-SIMS      := $(patsubst %.c,%,$(wildcard tests/sim/*_sim.c))
+SIMS      := $(patsubst %.c,%,$(wildcard tests/*/*_sim.c))
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 
 # ---- how. Before `make deps` has run there is no pkg-config: then these stay empty.

@@ -8,6 +8,9 @@
 #include <sodium.h>
 
 _Static_assert(sizeof(struct hasher) >= sizeof(crypto_generichash_state), "hasher too small");
+_Static_assert(AEAD_KEY_SIZE == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key size");
+_Static_assert(AEAD_NONCE_SIZE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce size");
+_Static_assert(AEAD_TAG_SIZE == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag size");
 _Static_assert(SIGNATURE_SIZE == crypto_sign_BYTES, "Ed25519 signature size");
 
 int crypto_init(void)
@@ -58,6 +61,21 @@ void hasher_add(struct hasher *h, const void *data, size_t size)
 void hasher_done(struct hasher *h, uint8_t ret[HASH_SIZE])
 {
 	(void)crypto_generichash_final((void *)h->state, ret, HASH_SIZE);
+}
+
+void aead_seal(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_SIZE],
+	       const void *head, size_t head_size, const void *text, size_t size, uint8_t *ret)
+{
+	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(ret, NULL, text, size, head, head_size,
+							 NULL, nonce, key);
+}
+
+bool aead_open(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_SIZE],
+	       const void *head, size_t head_size, const void *sealed, size_t size, uint8_t *ret)
+{
+	return size >= AEAD_TAG_SIZE &&
+	       crypto_aead_xchacha20poly1305_ietf_decrypt(ret, NULL, NULL, sealed, size, head,
+							  head_size, nonce, key) == 0;
 }
 
 void random_bytes(void *ret, size_t size)

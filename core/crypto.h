@@ -47,6 +47,18 @@ void hasher_init(struct hasher *h);
 void hasher_add(struct hasher *h, const void *data, size_t size);
 void hasher_done(struct hasher *h, uint8_t ret[HASH_SIZE]);
 
+#define AEAD_KEY_SIZE   32
+#define AEAD_NONCE_SIZE 24
+#define AEAD_TAG_SIZE   16
+
+/* XChaCha20-Poly1305: encrypts `size` bytes into `ret` (AEAD_TAG_SIZE more) and authenticates
+ * `head` with them. A nonce must never be used twice under one key. */
+void aead_seal(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_SIZE],
+	       const void *head, size_t head_size, const void *text, size_t size, uint8_t *ret);
+/* The reverse; `size` is that of what aead_seal() gave. False: forged, changed or too short. */
+bool aead_open(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_SIZE],
+	       const void *head, size_t head_size, const void *sealed, size_t size, uint8_t *ret);
+
 void random_bytes(void *ret, size_t size);
 void crypto_wipe(void *data, size_t size);
 

@@ -137,12 +137,45 @@ static void test_small_things(void **state)
 	assert_memory_equal(a, b, sizeof(a));
 }
 
+/* draft-irtf-cfrg-xchacha-03, A.3.1; and each bit of what was sealed counts. */
+static void test_aead(void **state)
+{
+	static const char text[] = "Ladies and Gentlemen of the class of '99: If I could offer you "
+				   "only one tip for the future, sunscreen would be it.";
+	uint8_t key[AEAD_KEY_SIZE], nonce[AEAD_NONCE_SIZE], head[12], tag[AEAD_TAG_SIZE];
+	uint8_t sealed[sizeof(text) - 1 + AEAD_TAG_SIZE], open[sizeof(text)];
+	size_t size = sizeof(text) - 1;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(0x80 + i);
+	for (size_t i = 0; i < sizeof(nonce); i++)
+		nonce[i] = (uint8_t)(0x40 + i);
+	assert_int_equal(hex_decode("50515253c0c1c2c3c4c5c6c7", head, sizeof(head)), 0);
+	assert_int_equal(hex_decode("c0875924c1c7987947deafd8780acf49", tag, sizeof(tag)), 0);
+	aead_seal(key, nonce, head, sizeof(head), text, size, sealed);
+	assert_memory_equal(sealed, "\xbd\x6d\x17\x9d\x3e\x83\xd4\x3b", 8);
+	assert_memory_equal(sealed + size, tag, sizeof(tag));
+	assert_true(aead_open(key, nonce, head, sizeof(head), sealed, sizeof(sealed), open));
+	assert_memory_equal(open, text, size);
+	for (size_t bit = 0; bit < sizeof(sealed) * 8; bit++) {
+		sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_false(
+			aead_open(key, nonce, head, sizeof(head), sealed, sizeof(sealed), open));
+		sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	assert_false(aead_open(key, nonce, head, sizeof(head) - 1, sealed, sizeof(sealed), open));
+	assert_false(aead_open(key, nonce, head, sizeof(head), sealed, AEAD_TAG_SIZE - 1, open));
+	nonce[23] ^= 1;
+	assert_false(aead_open(key, nonce, head, sizeof(head), sealed, sizeof(sealed), open));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_signature), cmocka_unit_test(test_forgeries),
 		cmocka_unit_test(test_hashes),          cmocka_unit_test(test_text),
-		cmocka_unit_test(test_small_things),
+		cmocka_unit_test(test_small_things),    cmocka_unit_test(test_aead),
 	};
 
 	return crypto_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
