@@ -67,6 +67,8 @@ int cmd_pool_create(struct cli *cli, const struct args *args);
 int cmd_pool_join(struct cli *cli, const struct args *args);
 int cmd_pool_leave(struct cli *cli, const struct args *args);
 int cmd_pool_list(struct cli *cli, const struct args *args);
+int cmd_pool_set(struct cli *cli, const struct args *args);
+int cmd_pool_settings(struct cli *cli, const struct args *args);
 /* cmd_status.c */
 int cmd_status(struct cli *cli, const struct args *args);
 int cmd_wait(struct cli *cli, const struct args *args);

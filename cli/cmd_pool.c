@@ -131,3 +131,59 @@ int cmd_pool_list(struct cli *cli, const struct args *args)
 	cli_print_json(value);
 	return CLI_DONE;
 }
+
+static void print_settings(const struct cli *cli, const json_t *settings)
+{
+	static const char *const heads[] = {"SETTING", "VALUE", "MAY BE", "", NULL};
+	struct table table;
+	const json_t *setting;
+	size_t i;
+
+	table_init(&table, heads);
+	json_array_foreach (settings, i, setting) {
+		table_add(&table, SHOW_BOLD, "%s", json_get_text(setting, "name", "?"));
+		table_add(&table, SHOW_PLAIN, "%s", json_get_text(setting, "value", "?"));
+		table_add(&table, SHOW_DIM, "%s", json_get_text(setting, "type", ""));
+		table_add(&table, SHOW_DIM, "%s", json_get_text(setting, "help", ""));
+	}
+	table_print(&table, stdout, cli->color, "");
+	table_free(&table);
+}
+
+int cmd_pool_settings(struct cli *cli, const struct args *args)
+{
+	AUTO_JSON json_t *answer = NULL;
+	int result = cli_ask(
+		cli, false,
+		json_pack("{s:s, s:o}", "verb", "pool-settings", "name", json_text(args->words[0])),
+		&answer);
+
+	if (result != CLI_DONE)
+		return result;
+	if (cli->json)
+		cli_print_json(answer);
+	else
+		print_settings(cli, json_object_get(answer, "settings"));
+	return CLI_DONE;
+}
+
+int cmd_pool_set(struct cli *cli, const struct args *args)
+{
+	AUTO_JSON json_t *values = json_object();
+
+	for (size_t i = 1; i < args->word_count; i++) {
+		const char *equals = strchr(args->words[i], '=');
+		AUTO_FREE char *key =
+			equals ? strndup(args->words[i], (size_t)(equals - args->words[i])) : NULL;
+
+		if (!key)
+			return cli_error(cli,
+					 "%s: write KEY=VALUE; multiall pool settings %s lists "
+					 "the keys",
+					 args->words[i], args->words[0]);
+		if (json_object_set_new(values, key, json_text(equals + 1)) < 0)
+			return cli_error(cli, "%s is not UTF-8", args->words[i]);
+	}
+	return cli_ask_and_print(cli, json_pack("{s:s, s:o, s:O}", "verb", "pool-set", "name",
+						json_text(args->words[0]), "settings", values));
+}

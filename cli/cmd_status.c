@@ -163,6 +163,11 @@ static void print_pools(const struct cli *cli, const json_t *pools)
 	json_array_foreach (pools, i, pool) {
 		const char *problem = json_get_text(pool, "problem", "");
 
+		if (!json_get_bool(pool, "durability_kept", true))
+			(void)printf("\n  %s: its level of durability, %s, cannot be had now\n",
+				     json_get_text(pool, "name", "?"),
+				     json_get_text(pool, "durability", "?"));
+
 		if (!problem[0])
 			continue;
 		(void)fputs("\n  ", stdout);
@@ -289,6 +294,9 @@ int cmd_wait(struct cli *cli, const struct args *args)
 		return cli_error(cli, "--timeout %s: not a duration; write 30, 30s or 5m", text);
 	if (text &&
 	    json_object_set_new(request, "timeout_s", json_integer((json_int_t)limit_s)) < 0)
+		return cli_error(cli, "no memory");
+	if (args->word_count &&
+	    json_object_set_new(request, "position", json_text(args->words[0])) < 0)
 		return cli_error(cli, "no memory");
 	int result = cli_ask(cli, false, json_incref(request), &answer);
 	if (result != CLI_DONE)

@@ -92,6 +92,13 @@ const struct verb verbs[] = {
 	 "Those that this node holds, with mount and backing directory, and those that it could "
 	 "join.",
 	 0, 0, NULL, cmd_pool_list},
+	{"pool settings", "NAME", "show the settings of a pool",
+	 "What its nodes have agreed on for it, what each setting means, and what it may be.", 1, 1,
+	 NULL, cmd_pool_settings},
+	{"pool set", "NAME KEY=VALUE...", "change settings of a pool, on all its nodes",
+	 "For example multiall pool set web durability=quorum. Where two nodes set one key at the "
+	 "same time, the later counts.",
+	 2, ARGS_WORDS_MAX, NULL, cmd_pool_set},
 	{"status", "", "who is here, what is mounted, what is behind",
 	 "One sentence first, then pools, then what each other node has of them, then the nodes. "
 	 "\"in "
@@ -117,10 +124,11 @@ const struct verb verbs[] = {
 	 0, ARGS_WORDS_MAX, options_resolve, cmd_conflicts_resolve},
 	{"conflicts", "", "the same as conflicts list", "See multiall help conflicts list.", 0, 0,
 	 options_conflicts, cmd_conflicts_list},
-	{"wait", "", "return once all pools here are in sync",
+	{"wait", "[POSITION]", "return once all pools here are in sync",
 	 "Exit 0 once every pool of this node is proven equal with every connected node; 1 if the "
-	 "time is up before.",
-	 0, 0, options_wait, cmd_wait},
+	 "time is up before. With POSITION it returns once what the other node had written is "
+	 "here; there, getfattr --only-values -n user.multiall.position FILE prints it.",
+	 0, 1, options_wait, cmd_wait},
 	{"settings", "", "show and check the settings of this node",
 	 "Reads /etc/multiall/multiall.conf as the daemon would, names file and line of an error, "
 	 "and "

@@ -45,6 +45,8 @@ STUB(cmd_pool_leave)
 STUB(cmd_pool_list)
 STUB(cmd_status)
 STUB(cmd_wait)
+STUB(cmd_pool_set)
+STUB(cmd_pool_settings)
 STUB(cmd_conflicts_list)
 STUB(cmd_conflicts_show)
 STUB(cmd_conflicts_diff)
@@ -151,7 +153,7 @@ static void test_too_many(void **state)
 static void test_verbs(void **state)
 {
 	static const struct {
-		const char *words[4];
+		const char *words[5];
 		const char *runs; /* NULL: no such verb */
 		int result;
 	} rows[] = {
@@ -168,8 +170,12 @@ static void test_verbs(void **state)
 		{{"pool", "join", "web"}, "cmd_pool_join", 11},
 		{{"pool", "leave", "web"}, "cmd_pool_leave", 11},
 		{{"pool", "list"}, "cmd_pool_list", 10},
+		{{"pool", "settings", "web"}, "cmd_pool_settings", 11},
+		{{"pool", "set", "web"}, "", CLI_ERROR},
+		{{"pool", "set", "web", "a=b"}, "cmd_pool_set", 12},
 		{{"status"}, "cmd_status", 10},
 		{{"wait"}, "cmd_wait", 10},
+		{{"wait", "web@64:1"}, "cmd_wait", 11},
 		{{"conflicts"}, "cmd_conflicts_list", 10},
 		{{"conflicts", "list"}, "cmd_conflicts_list", 10},
 		{{"conflicts", "show", "f"}, "cmd_conflicts_show", 11},

@@ -64,22 +64,6 @@ static int check_word(const struct setting *setting, const char *text, char *err
 	return err_say(error, size, -EINVAL, "must be %s", setting->type);
 }
 
-/* A level that is not kept must not be accepted: fsync would promise what nobody does. */
-static int check_durability(const struct setting *setting, const char *text, char *error,
-			    size_t size)
-{
-	static const char *const later[] = {"one", "quorum", "all"};
-
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		if (strcmp(text, later[i]) == 0)
-			return err_say(error, size, -ENOTSUP,
-				       "this version keeps only the level \"local\" (fsync returns "
-				       "when this node's journal is on disk); take the line out");
-	}
-	return check_word(setting, text, error, size);
-}
-
-static const char *const words_durability[] = {"local", NULL};
 static const char *const words_switch[] = {"on", "off", NULL};
 static const char *const words_transport[] = {"auto", "uring", "dev", NULL};
 static const char *const words_off[] = {"off", NULL};
@@ -100,9 +84,6 @@ const struct setting settings_table[SETTINGS_KEYS] = {
 				 NULL,
 				 "Largest journal of a pool. A peer that was away for longer than "
 				 "it reaches catches up by comparing instead of by reading it."},
-	[SETTING_DURABILITY] = {"durability", "local", "local", check_durability, 0, 0,
-				words_durability,
-				"What fsync waits for. local: this node's journal is on disk."},
 	[SETTING_PASSTHROUGH] =
 		{"passthrough", "on or off", "on", check_word, 0, 0, words_switch,
 		 "Where the kernel can (Linux 6.9), let it read open files from the "

@@ -35,10 +35,6 @@ static const struct row rows[] = {
 	{"journal_max = 99999999999T\n",
 	 "f:1: journal_max = 99999999999T: must lie between 16.0 MiB and 1.0 PiB"},
 	{"\n\npassthrough = maybe\n", "f:3: passthrough = maybe: must be on or off"},
-	{"durability = quorum\n", "f:1: durability = quorum: this version keeps only the level "
-				  "\"local\" (fsync returns when "
-				  "this node's journal is on disk); take the line out"},
-	{"durability = none\n", "f:1: durability = none: must be local"},
 	{"log_level = loud\n", "f:1: log_level = loud: must be debug, info, warning or error"},
 	{"listen = a:1\n# twice\nlisten = b:1\n",
 	 "f:3: listen is set a second time, first in line 1; take one out"},
@@ -87,8 +83,8 @@ static void test_values(void **state)
 	assert_int_equal(settings.log_level, LOG_LEVEL_WARN);
 	assert_string_equal(settings.text[SETTING_LISTEN], "10.1.1.1:1");
 	assert_int_equal(settings.line[SETTING_LISTEN], 6);
-	assert_string_equal(settings.text[SETTING_DURABILITY], "local");
-	assert_int_equal(settings.line[SETTING_DURABILITY], 0);
+	assert_string_equal(settings.text[SETTING_TRANSPORT], "auto");
+	assert_int_equal(settings.line[SETTING_TRANSPORT], 0);
 }
 
 static void test_each_default_is_allowed(void **state)

@@ -14,6 +14,7 @@
 #include "core/auto.h"
 #include "replication/alive.h"
 #include "replication/content.h"
+#include "replication/durability.h"
 #include "replication/losers.h"
 #include "replication/nameless.h"
 #include "replication/place.h"
@@ -679,8 +680,10 @@ int apply_batch(struct pool *p, const struct batch *batch, bool redo)
 int pool_submit(struct pool *p, struct record *rec, struct apply *ctx)
 {
 	struct journal_ticket ticket;
-	int r = room_for_record(p, rec);
+	int r = ctx->internal ? 0 : durability_open(p);
 
+	if (r == 0)
+		r = room_for_record(p, rec);
 	if (r == 0)
 		r = journal_append(p->journal, rec, &ticket);
 	if (r < 0)

@@ -18,7 +18,8 @@ struct apply {
 	int fd;         /* open descriptor of the record's object, or -1 */
 	uint64_t fd_id; /* remote: which object `fd` is of */
 	int xattr_flags;
-	bool there; /* local: the bytes of a WRITE stand in the file already */
+	bool internal; /* local, but no application's: made also while those are refused */
+	bool there;    /* local: the bytes of a WRITE stand in the file already */
 	const struct vector *deps;
 	const struct store_handle *adopt; /* MAKE: the object is there already, without an id */
 	int *made_fd; /* local MAKE of a regular file: open here; NULL: it is closed */

@@ -91,6 +91,10 @@ struct pool {
 	pthread_mutex_t session_lock;              /* guards sessions and all in them */
 	struct session *sessions[POOL_PEERS_MAX];
 	size_t session_count;
+	pthread_cond_t acked; /* somebody acknowledged; with the next four see durability.h */
+	uint8_t level;
+	bool degraded, refusing;
+	uint64_t missed; /* our change that first had too few copies */
 
 	pthread_mutex_t losers_lock; /* guards the next four; see losers.h */
 	struct pair_list doubts, losers, merges, disturbed;

@@ -96,7 +96,7 @@ static int same_bytes(struct pool *p, const struct store_handle *a, const struct
 static int take_away(struct pool *p, struct suspect *s, uint64_t b)
 {
 	AUTO_LOCKS struct locks_held held;
-	struct apply ctx = {.fd = -1};
+	struct apply ctx = {.fd = -1, .internal = true};
 	struct record rec = {.time_ns = clock_wall_ns()};
 
 	locks_take_all(&p->locks, &held);

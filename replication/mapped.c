@@ -237,7 +237,7 @@ struct search {
 
 static int run_submit(struct search *s)
 {
-	struct apply ctx = {.fd = -1, .there = true};
+	struct apply ctx = {.fd = -1, .there = true, .internal = true};
 	struct record rec = {.kind = REC_WRITE,
 			     .id = s->o->id,
 			     .base = s->o->content,

@@ -25,6 +25,7 @@
 static int init_locks(struct pool *p)
 {
 	pthread_rwlockattr_t attr;
+	pthread_condattr_t monotonic;
 	pthread_mutex_t *const mutexes[] = {&p->position_lock,  &p->seal_lock,    &p->flush_lock,
 					    &p->sync_lock,      &p->session_lock, &p->losers_lock,
 					    &p->checkpoint_lock};
@@ -32,6 +33,10 @@ static int init_locks(struct pool *p)
 	for (size_t i = 0; i < sizeof(mutexes) / sizeof(mutexes[0]); i++)
 		(void)pthread_mutex_init(mutexes[i], NULL);
 	(void)pthread_cond_init(&p->sync_done, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&p->acked, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	locks_init(&p->locks);
 	/* A flush must not wait for ever behind a stream of calls; nobody enters twice. */
 	(void)pthread_rwlockattr_init(&attr);
@@ -174,6 +179,7 @@ void pool_free(struct pool *p)
 	locks_done(&p->locks);
 	(void)pthread_rwlock_destroy(&p->barrier);
 	(void)pthread_cond_destroy(&p->sync_done);
+	(void)pthread_cond_destroy(&p->acked);
 	free(p->dir);
 	free(p->backing);
 	free(p);

@@ -115,7 +115,7 @@ MUST_CHECK int pool_fsync(struct pool *pool, uint64_t id, int fd, bool data_only
 MUST_CHECK int pool_entry(struct pool *pool, uint64_t parent, int dir_fd, const char *name,
 			  uint64_t *ret_id, struct stat *ret);
 
-/* Names of MultiAll's own attributes are refused and hidden. */
+/* MultiAll's own attributes are refused and hidden; but durability.h has two that can be read. */
 MUST_CHECK int pool_setxattr(struct pool *pool, uint64_t id, const char *name, const void *value,
 			     size_t size, int flags);
 MUST_CHECK int pool_removexattr(struct pool *pool, uint64_t id, const char *name);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/auto.h"
+#include "replication/durability.h"
 #include "replication/commit.h"
 #include "replication/content.h"
 #include "replication/mapped.h"
@@ -413,19 +414,20 @@ int pool_fsync(struct pool *p, uint64_t id, int fd, bool data_only)
 	if (r < 0)
 		return r;
 	/* The journal holds the bytes themselves: one fdatasync of it serves all that wait. */
-	return commit_sync(p, journal_tail(p->journal));
+	return durability_sync(p);
 }
 
 static bool is_own(const char *name)
 {
-	return record_xattr_is_own(name, strlen(name));
+	return strncmp(name, RECORD_OWN_XATTRS, strlen(RECORD_OWN_XATTRS)) == 0 ||
+	       strncmp(name, POOL_ASK_XATTRS, strlen(POOL_ASK_XATTRS)) == 0;
 }
 
-static int change_xattr(struct pool *p, uint64_t id, struct record *rec, int flags)
+int xattr_change(struct pool *p, uint64_t id, struct record *rec, int flags)
 {
 	AUTO_REF struct object_ref o = {0};
-	struct apply ctx = {.fd = -1, .xattr_flags = flags};
-	int r = is_own(rec->name) ? -EPERM : ref(p, id, &o);
+	struct apply ctx = {.fd = -1, .xattr_flags = flags, .internal = is_own(rec->name)};
+	int r = ref(p, id, &o);
 
 	if (r < 0)
 		return r;
@@ -458,21 +460,42 @@ int pool_setxattr(struct pool *p, uint64_t id, const char *name, const void *val
 	struct record rec = {
 		.name = name, .name_size = strlen(name), .data = value, .data_size = size};
 
-	return change_xattr(p, id, &rec, flags);
+	return is_own(name) ? -EPERM : xattr_change(p, id, &rec, flags);
 }
 
 int pool_removexattr(struct pool *p, uint64_t id, const char *name)
 {
 	struct record rec = {.flags = REC_F_REMOVE, .name = name, .name_size = strlen(name)};
 
-	return change_xattr(p, id, &rec, 0);
+	return is_own(name) ? -EPERM : xattr_change(p, id, &rec, 0);
+}
+
+/* Attributes that nobody has stored: asking for them asks us. */
+static ssize_t answer_xattr(struct pool *p, uint64_t id, const char *name, void *value, size_t size)
+{
+	char text[POOL_ANSWER_MAX];
+	int r = -ENODATA;
+
+	if (strcmp(name, POOL_ASK_XATTRS "position") == 0)
+		r = durability_position(p, text);
+	else if (strcmp(name, POOL_ASK_XATTRS "durability") == 0)
+		r = durability_text(p, id, text);
+	if (r < 0)
+		return r;
+	if (size && size < strlen(text))
+		return -ERANGE;
+	if (size)
+		memcpy(value, text, strlen(text));
+	return (ssize_t)strlen(text);
 }
 
 ssize_t pool_getxattr(struct pool *p, uint64_t id, const char *name, void *value, size_t size)
 {
 	AUTO_REF struct object_ref o = {0};
-	int r = is_own(name) ? -ENODATA : ref(p, id, &o);
 
+	if (is_own(name))
+		return answer_xattr(p, id, name, value, size);
+	int r = ref(p, id, &o);
 	return r < 0 ? r : p->store->ops->get_xattr(p->store, &o.o->handle, name, value, size);
 }
 

@@ -41,6 +41,9 @@ MUST_CHECK int entry_check(struct entry *e, const char *name);
 /* -ENOENT, -EPERM or 0: may this name be made or removed by an application? */
 MUST_CHECK int name_allowed(uint64_t parent, const char *name);
 
+/* XATTR, also of names that applications may not touch. `rec` has name and value. */
+MUST_CHECK int xattr_change(struct pool *p, uint64_t id, struct record *rec, int flags);
+
 int64_t ops_now_ns(void);
 /* The object that this MAKE made goes again, for what belongs to it failed with `code`, which is
  * returned. The locks of both are held. */

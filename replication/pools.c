@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,10 @@
 #include "core/auto.h"
 #include "core/io.h"
 #include "core/log.h"
+#include "replication/commit.h"
 #include "replication/pool_file.h"
 #include "replication/pool_ops.h"
+#include "replication/pool_settings.h"
 #include "replication/session.h"
 #include "replication/worker.h"
 
@@ -584,6 +587,28 @@ void pools_message(struct pools *pools, uint16_t node, struct net_message *messa
 	free(message);
 }
 
+int pools_has(struct pools *pools, const char *position)
+{
+	char name[FLEET_NAME_MAX + 1];
+	const char *at = strchr(position, '@');
+	size_t length = at ? (size_t)(at - position) : 0;
+	struct vector mine;
+	unsigned int slot;
+	uint64_t seq;
+	char more;
+
+	if (!length || length >= sizeof(name) ||
+	    sscanf(at, "@%5u:%12" SCNx64 "%c", &slot, &seq, &more) != 2 || slot > UINT16_MAX)
+		return -EINVAL;
+	memcpy(name, position, length);
+	name[length] = '\0';
+	struct pool *pool = pools_find(pools, name);
+	if (!pool)
+		return MA_EUNKNOWN;
+	position_get(pool, &mine);
+	return vector_get(&mine, (uint16_t)slot) >= seq;
+}
+
 size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
 {
 	for (size_t i = 0; i < pools->count && i < max; i++) {
@@ -600,6 +625,9 @@ size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
 		object_counts(e->pool->cache, &s->files, &s->conflicts, &s->bytes);
 		s->journal_bytes = journal_bytes(e->pool->journal);
 		session_status(e->pool, s);
+		s->durability =
+			pool_settings_table[POOL_SETTING_DURABILITY]
+				.words[pool_setting_number(e->pool, POOL_SETTING_DURABILITY)];
 	}
 	return pools->count;
 }

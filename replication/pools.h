@@ -48,6 +48,9 @@ MUST_CHECK int pools_leave(struct pools *pools, const char *name, char *ret_path
 
 /* NULL if there is none of that name open. */
 struct pool *pools_find(struct pools *pools, const char *name);
+/* Whether this node has the change that such a text names, "web@64:1a2b3c" (durability.h).
+ * 1: yes, 0: not yet, -EINVAL: no position, MA_EUNKNOWN: no such pool here. */
+MUST_CHECK int pools_has(struct pools *pools, const char *position);
 /* Calls fn for each open pool. */
 void pools_each(struct pools *pools, void (*fn)(void *arg, const char *name, struct pool *pool),
 		void *arg);
@@ -86,7 +89,9 @@ struct pool_status {
 	uint64_t bytes; /* used in the backing directory */
 	uint64_t journal_bytes;
 	uint64_t conflicts;
-	uint64_t position; /* our own last sequence number */
+	uint64_t position;      /* our own last sequence number */
+	const char *durability; /* the level that is set; static */
+	bool degraded;          /* which cannot be kept now */
 	size_t peer_count;
 	struct pool_peer_status peers[POOL_PEERS_MAX];
 };

@@ -77,7 +77,7 @@ int receive_tell_merges(struct pool *p)
 		AUTO_LOCKS struct locks_held held;
 		struct record rec = {
 			.kind = REC_ALIAS, .id = goes, .base = stays, .time_ns = clock_wall_ns()};
-		struct apply ctx = {.fd = -1};
+		struct apply ctx = {.fd = -1, .internal = true};
 		locks_take_all(&p->locks, &held);
 		r = pool_submit(p, &rec, &ctx);
 	}

@@ -13,12 +13,13 @@
 #include "replication/stamp.h"
 
 /* Attributes that begin so are the node's own: no record may name one. */
-#define RECORD_OWN_XATTRS "trusted.multiall."
-#define RECORD_NAME_MAX   255
-#define RECORD_TARGET_MAX 4095
-#define RECORD_DATA_MAX   (1u << 20)
-#define RECORD_VALUE_MAX  65536 /* extended attribute */
-#define RECORD_SIZE_MAX   (RECORD_DATA_MAX + 8192)
+#define RECORD_OWN_XATTRS     "trusted.multiall."
+#define RECORD_SETTING_XATTRS RECORD_OWN_XATTRS "set." /* pool_settings.h */
+#define RECORD_NAME_MAX       255
+#define RECORD_TARGET_MAX     4095
+#define RECORD_DATA_MAX       (1u << 20)
+#define RECORD_VALUE_MAX      65536 /* extended attribute */
+#define RECORD_SIZE_MAX       (RECORD_DATA_MAX + 8192)
 
 enum record_kind {
 	REC_VOID = 1,   /* was begun and failed at its origin: no effect */
@@ -91,11 +92,15 @@ void record_write_head(struct wr *w, const struct record *record);
 /* Decodes one whole record. MA_ECORRUPT if any field is out of bounds or bytes are left. */
 MUST_CHECK int record_read(const void *bytes, size_t size, struct record *ret);
 
+/* Ours, but for the settings of the pool, which travel like the attributes of applications. */
 static inline bool record_xattr_is_own(const char *name, size_t size)
 {
 	const size_t own = sizeof(RECORD_OWN_XATTRS) - 1;
 
-	return size >= own && memcmp(name, RECORD_OWN_XATTRS, own) == 0;
+	const size_t set = sizeof(RECORD_SETTING_XATTRS) - 1;
+
+	return size >= own && memcmp(name, RECORD_OWN_XATTRS, own) == 0 &&
+	       (size < set || memcmp(name, RECORD_SETTING_XATTRS, set) != 0);
 }
 
 /* True for kinds that change content. */

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "net/message.h"
 #include "replication/catchup.h"
+#include "replication/durability.h"
 #include "replication/equal.h"
 #include "replication/fetch.h"
 #include "replication/grave.h"
@@ -341,6 +342,7 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 	if (forked(p, &have, chains))
 		return MA_EFORK;
 	s->their_slot = slot;
+	s->durable = s->asked = 0; /* what it had before may be gone with a power cut */
 	s->held_reason[0] = '\0';
 	if (lost_own(p, &have)) {
 		int code = pool_next_incarnation(p);
@@ -369,6 +371,7 @@ static int on_ack(struct pool *p, struct session *s, struct rd *r)
 	vector_read(r, &have);
 	bool whole = rd_u8(r);
 	const uint8_t *hash = rd_bytes(r, STATE_HASH_SIZE);
+	bool missing = rd_u8(r);
 	if (r->failed)
 		return MA_ECORRUPT;
 	s->last_ack_ms = clock_boot_ms();
@@ -377,6 +380,8 @@ static int on_ack(struct pool *p, struct session *s, struct rd *r)
 		code = vector_merge(&s->sent, &have);
 	if (code < 0)
 		return code;
+	if (!missing)
+		s->durable = vector_get(&have, p->slot);
 	s->their_whole = whole;
 	memcpy(s->their_hash, hash, STATE_HASH_SIZE);
 	vector_copy(&s->their_vector, &have);
@@ -389,7 +394,7 @@ static int on_ack(struct pool *p, struct session *s, struct rd *r)
 		s->unacked_first = (s->unacked_first + 1) % SESSION_UNACKED_MAX;
 		s->unacked_count--;
 	}
-	(void)p;
+	durability_acked(p);
 	return 0;
 }
 
@@ -435,6 +440,9 @@ static int control_message(struct pool *p, struct session *s, uint16_t type, str
 		return on_peers(p, s, r);
 	case MESSAGE_POOL_HELD:
 		return on_held(p, s, r);
+	case MESSAGE_ACK_WANTED:
+		session_owe(s, 0);
+		return 0;
 	case MESSAGE_CATCHUP_GO:
 		return catchup_out_start(p, s);
 	default:
@@ -551,9 +559,9 @@ void session_tick(struct pool *p, uint64_t now_ms)
 		log_debug("pool \"%s\": equal contents stay a conflict for now", p->name);
 }
 
-static void send_ack(struct pool *p, struct session *s)
+static void send_ack(struct pool *p, struct session *s, bool missing)
 {
-	uint8_t bytes[VECTOR_WIRE_MAX + 1 + STATE_HASH_SIZE];
+	uint8_t bytes[VECTOR_WIRE_MAX + 1 + STATE_HASH_SIZE + 1];
 	struct wr w = wr_init(bytes, sizeof(bytes));
 
 	{
@@ -564,6 +572,7 @@ static void send_ack(struct pool *p, struct session *s)
 		wr_u8(&w, whole);
 		wr_bytes(&w, p->flushed_hash, STATE_HASH_SIZE);
 	}
+	wr_u8(&w, missing);
 	s->ack_due_ms = 0;
 	send_small(p, s, MESSAGE_ACK, &w);
 }
@@ -600,10 +609,11 @@ void session_acknowledge(struct pool *p)
 	}
 	if (!due || commit_sync(p, journal_tail(p->journal)) < 0)
 		return;
+	bool missing = fetch_count(p) > 0;
 	AUTO_LOCK(held, &p->session_lock);
 	for (size_t i = 0; i < p->session_count; i++) {
 		if (p->sessions[i]->ack_due_ms)
-			send_ack(p, p->sessions[i]);
+			send_ack(p, p->sessions[i], missing);
 	}
 }
 
@@ -699,6 +709,7 @@ void session_status(struct pool *p, struct pool_status *ret)
 		     !losers_doubt_at(p, 0, &id, &b);
 	AUTO_LOCK(held, &p->session_lock);
 
+	ret->degraded = p->degraded;
 	ret->peer_count = 0;
 	for (size_t i = 0; i < p->session_count; i++) {
 		struct session *s = p->sessions[i];

@@ -52,7 +52,8 @@ struct session {
 	bool relays;        /* what others wrote is handed on; not at once, see SESSION_RELAY_MS */
 	struct vector have; /* acknowledged: on their disk */
 	struct vector sent; /* on the way or there */
-	uint64_t cursor;    /* LOG: journal position to go on from */
+	uint64_t durable, asked;  /* of our own: acknowledged since the link is up; asked about */
+	uint64_t cursor;          /* LOG: journal position to go on from */
 	uint64_t began, began_ms; /* LOG: the first one, and when */
 	struct journal_reader reader;
 	uint8_t *own; /* LOG: own records read and not yet sealed, as in a batch */

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/version.h"
 #include "net/fleet.h"
+#include "replication/pools.h"
 #include "status/json.h"
 #include "status/snapshot.h"
 #include "status/orders_parts.h"
@@ -135,10 +136,44 @@ static void order_version(struct orders *orders, struct control_request *request
 	control_done(request, json_pack("{s:s}", "version", MULTIALL_VERSION));
 }
 
+/* True: answered. */
+static bool say_waiting(struct waiter *waiter, const char *why)
+{
+	uint64_t now = clock_boot_ms();
+
+	if (now - waiter->said_ms < WAIT_PROGRESS_MS)
+		return false;
+	waiter->said_ms = now;
+	if (control_progress(waiter->request, why))
+		return false;
+	control_fail(waiter->request, 2, "nobody waits any more");
+	return true;
+}
+
+static bool look_position(struct waiter *waiter, bool last)
+{
+	const char *position = json_get_text(control_body(waiter->request), "position", "");
+	int r = pools_has(waiter->orders->node->pools, position);
+
+	if (r == 1)
+		control_done(waiter->request, orders_say("%s is here", position));
+	else if (r == MA_EUNKNOWN)
+		control_fail(waiter->request, 2, "%s: this node holds no such pool", position);
+	else if (r < 0)
+		control_fail(waiter->request, 2,
+			     "%s is no position; getfattr --only-values -n user.multiall.position "
+			     "FILE prints one, for any FILE in a pool",
+			     position);
+	else if (last)
+		control_fail(waiter->request, 1, "%s is not here yet", position);
+	else
+		return say_waiting(waiter, "not here yet");
+	return true;
+}
+
 static bool look_in_sync(struct waiter *waiter, bool last)
 {
 	struct snapshot *snapshot = NULL;
-	uint64_t now = clock_boot_ms();
 	char why[768] = "no memory to look";
 	char sentence[1024];
 	bool good = false;
@@ -157,24 +192,22 @@ static bool look_in_sync(struct waiter *waiter, bool last)
 		control_fail(waiter->request, 1, "not in sync: %s", why);
 		return true;
 	}
-	if (now - waiter->said_ms < WAIT_PROGRESS_MS)
-		return false;
-	waiter->said_ms = now;
-	if (control_progress(waiter->request, why))
-		return false;
-	control_fail(waiter->request, 2, "nobody waits any more");
-	return true;
+	return say_waiting(waiter, why);
 }
 
 /* On the loop, by looking again: what it waits for changes there, and nobody is held up. */
 static void order_wait(struct orders *orders, struct control_request *request)
 {
 	int64_t limit_s = json_get_int(control_body(request), "timeout_s", -1);
+	const char *position = orders_text_optional(request, "position");
+
+	if (!position)
+		return;
 
 	if (limit_s > WAIT_LIMIT_MAX_S)
 		limit_s = -1;
 	orders_wait(orders, request, limit_s < 0 ? UINT64_MAX : (uint64_t)limit_s * 1000,
-		    WAIT_LOOK_MS, look_in_sync, NULL, NULL);
+		    WAIT_LOOK_MS, position[0] ? look_position : look_in_sync, NULL, NULL);
 }
 
 static const struct {
@@ -188,6 +221,7 @@ static const struct {
 	{"invite", order_invite, true},       {"leave", order_leave, true},
 	{"remove", order_remove, true},       {"pool-create", order_pool_create, true},
 	{"pool-join", order_pool_join, true}, {"pool-leave", order_pool_leave, true},
+	{"pool-set", order_pool_set, true},   {"pool-settings", order_pool_settings, true},
 	{"mount", order_mount, false},
 };
 

@@ -61,6 +61,10 @@ void order_remove(struct orders *orders, struct control_request *request);
 /* orders_conflicts.c */
 void order_conflicts(struct orders *orders, struct control_request *request);
 
+/* orders_settings.c */
+void order_pool_set(struct orders *orders, struct control_request *request);
+void order_pool_settings(struct orders *orders, struct control_request *request);
+
 /* orders_pool.c */
 void order_pool_create(struct orders *orders, struct control_request *request);
 void order_pool_join(struct orders *orders, struct control_request *request);

@@ -27,8 +27,8 @@ def settings(case):
     refused(case.multiall(1, "settings", ok=False), 2, "multiall.conf:%d: journal_max = 12Q" % line)
     other = case.root(1, "other")
     os.makedirs(other + "/etc/multiall")
-    e2e.put(other + "/etc/multiall/multiall.conf", b"durability = quorum\n")
-    refused(case.execute(1, DAEMON, "--root", other, ok=False), 2, "multiall.conf:1: durability = quorum")
+    e2e.put(other + "/etc/multiall/multiall.conf", b"transport = pigeon\n")
+    refused(case.execute(1, DAEMON, "--root", other, ok=False), 2, "multiall.conf:1: transport = pigeon")
     e2e.put(path, good)
 
 
