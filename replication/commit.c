@@ -15,6 +15,7 @@
 #include "replication/commit.h"
 #include "replication/fetch.h"
 #include "replication/losers.h"
+#include "replication/rewind.h"
 #include "replication/session.h"
 
 #define POSITION_SIZE_MAX (32 + 3 * VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE)
@@ -402,6 +403,7 @@ int commit_recover(struct pool *p)
 	uint64_t pos = state.open_from < state.pos ? state.open_from : state.pos;
 	pool_enter(p);
 	p->recovering = true;
+	r = rewind_tree(p, state.pos);
 	while (r == 0) {
 		r = journal_read(p->journal, &reader, pos, &f);
 		if (r <= 0)

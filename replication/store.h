@@ -107,6 +107,9 @@ struct store_ops {
 			    size_t size);
 	int (*entries)(struct store *store, const struct store_handle *dir, store_entry_fn *fn,
 		       void *arg);
+	/* Only those whose name has `part` in it: the others cost next to nothing. */
+	int (*entries_like)(struct store *store, const struct store_handle *dir, const char *part,
+			    store_entry_fn *fn, void *arg);
 	/* Next stretch of data at or after offset (SEEK_DATA, SEEK_HOLE); -ENXIO: none. */
 	int (*next_data)(struct store *store, const struct store_handle *object, int fd,
 			 off_t offset, off_t *ret_start, off_t *ret_end);

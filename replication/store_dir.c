@@ -71,6 +71,7 @@ static const struct store_ops dir_ops = {
 	.list_xattr = store_object_list_xattr,
 	.readlink = store_object_readlink,
 	.entries = store_name_entries,
+	.entries_like = store_name_entries_like,
 	.next_data = store_object_next_data,
 	.statfs = dir_statfs,
 	.sync = dir_sync,

@@ -54,6 +54,8 @@ int store_name_unlink(struct store *store, const struct store_handle *dir, const
 		      bool is_dir);
 int store_name_rename(struct store *store, const struct store_handle *dir, const char *name,
 		      const struct store_handle *new_dir, const char *new_name, unsigned int flags);
+int store_name_entries_like(struct store *store, const struct store_handle *dir, const char *part,
+			    store_entry_fn *fn, void *arg);
 int store_name_entries(struct store *store, const struct store_handle *dir, store_entry_fn *fn,
 		       void *arg);
 

@@ -137,8 +137,8 @@ static int entry_tell(int dir_fd, const struct dirent *entry, store_entry_fn *fn
 	return r < 0 ? r : fn(arg, entry->d_name, id, type);
 }
 
-int store_name_entries(struct store *store, const struct store_handle *dir, store_entry_fn *fn,
-		       void *arg)
+int store_name_entries_like(struct store *store, const struct store_handle *dir, const char *part,
+			    store_entry_fn *fn, void *arg)
 {
 	AUTO_STORE_FD struct store_fd at = STORE_FD_NONE;
 	int r = store_fds_dir(store_dir_fds(store), dir, &at);
@@ -156,9 +156,16 @@ int store_name_entries(struct store *store, const struct store_handle *dir, stor
 		const struct dirent *entry = readdir(stream);
 		if (!entry)
 			r = -errno;
-		if (!entry || (r = entry_tell(at.fd, entry, fn, arg)) != 0)
+		if (!entry ||
+		    (strstr(entry->d_name, part) && (r = entry_tell(at.fd, entry, fn, arg)) != 0))
 			break;
 	}
 	(void)closedir(stream);
 	return r;
+}
+
+int store_name_entries(struct store *store, const struct store_handle *dir, store_entry_fn *fn,
+		       void *arg)
+{
+	return store_name_entries_like(store, dir, "", fn, arg);
 }

@@ -284,9 +284,13 @@ static int see_entry(void *arg, const char *name, uint64_t id, mode_t type)
 static long do_entries(struct side *s, const struct step *t)
 {
 	uint64_t sum = 0;
+	uint64_t some = 0;
 	int r = s->store->ops->entries(s->store, &s->handles[t->slot], see_entry, &sum);
 
-	s->seen = sum;
+	if (r == 0)
+		r = s->store->ops->entries_like(s->store, &s->handles[t->slot],
+						t->name ? t->name : "a", see_entry, &some);
+	s->seen = mix(sum, some);
 	return r;
 }
 

@@ -219,6 +219,7 @@ static const struct store_ops mem_ops = {
 	.list_xattr = mem_list_xattr,
 	.readlink = mem_readlink,
 	.entries = mem_entries,
+	.entries_like = mem_entries_like,
 	.next_data = mem_next_data,
 	.statfs = mem_statfs,
 	.sync = mem_sync,

@@ -373,6 +373,12 @@ int mem_rename(struct store *store, const struct store_handle *dir, const char *
 /* The names are taken down first: the callback may change the directory. */
 int mem_entries(struct store *store, const struct store_handle *dir, store_entry_fn *fn, void *arg)
 {
+	return mem_entries_like(store, dir, "", fn, arg);
+}
+
+int mem_entries_like(struct store *store, const struct store_handle *dir, const char *part,
+		     store_entry_fn *fn, void *arg)
+{
 	struct store_mem *m = mem_of(store);
 	AUTO_LOCK(lock, &m->mutex);
 	struct mem_object *d = NULL;
@@ -386,7 +392,7 @@ int mem_entries(struct store *store, const struct store_handle *dir, store_entry
 		(void)snprintf(names[count++], sizeof(*names), "%s", e->name);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		struct mem_object *o = child_find(m, d, names[i]);
-		if (o)
+		if (o && strstr(names[i], part))
 			r = fn(arg, names[i], mem_id(o), o->attr.mode & S_IFMT);
 	}
 	return r;

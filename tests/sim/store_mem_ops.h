@@ -24,6 +24,8 @@ int mem_unlink(struct store *store, const struct store_handle *dir, const char *
 int mem_rename(struct store *store, const struct store_handle *dir, const char *name,
 	       const struct store_handle *new_dir, const char *new_name, unsigned int flags);
 int mem_entries(struct store *store, const struct store_handle *dir, store_entry_fn *fn, void *arg);
+int mem_entries_like(struct store *store, const struct store_handle *dir, const char *part,
+		     store_entry_fn *fn, void *arg);
 /* store_mem_data.c */
 int mem_open(struct store *store, const struct store_handle *object, int flags, int *ret_fd);
 void mem_close(struct store *store, int fd);
