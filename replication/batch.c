@@ -14,8 +14,7 @@ static void write_signed_fields(struct wr *w, const struct batch *b)
 	vector_write(w, &b->deps);
 }
 
-static void compute_chain(const struct batch *b, const uint8_t before[HASH_SIZE],
-			  uint8_t ret[HASH_SIZE])
+void batch_chain(const struct batch *b, const uint8_t before[HASH_SIZE], uint8_t ret[HASH_SIZE])
 {
 	uint8_t head[BATCH_HEAD_MAX];
 	struct wr w = wr_init(head, sizeof(head));
@@ -32,7 +31,7 @@ static void compute_chain(const struct batch *b, const uint8_t before[HASH_SIZE]
 
 void batch_seal(struct batch *b, const uint8_t chain_before[HASH_SIZE], const struct keypair *key)
 {
-	compute_chain(b, chain_before, b->chain);
+	batch_chain(b, chain_before, b->chain);
 	signature_make(key, b->chain, HASH_SIZE, b->signature);
 }
 
@@ -41,7 +40,7 @@ int batch_check(const struct batch *b, const uint8_t chain_before[HASH_SIZE],
 {
 	uint8_t chain[HASH_SIZE];
 
-	compute_chain(b, chain_before, chain);
+	batch_chain(b, chain_before, chain);
 	if (!crypto_equal(chain, b->chain, HASH_SIZE))
 		return MA_EFORK;
 	if (!signature_valid(key, b->chain, HASH_SIZE, b->signature))

@@ -29,6 +29,9 @@ struct batch {
 	size_t records_size;
 };
 
+/* The chain as it must be behind `chain_before`. */
+void batch_chain(const struct batch *batch, const uint8_t chain_before[HASH_SIZE],
+		 uint8_t ret[HASH_SIZE]);
 /* Computes chain and signature from the other fields. */
 void batch_seal(struct batch *batch, const uint8_t chain_before[HASH_SIZE],
 		const struct keypair *key);

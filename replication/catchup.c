@@ -15,6 +15,7 @@
 #include "replication/checkpoint.h"
 #include "replication/commit.h"
 #include "replication/place.h"
+#include "replication/receive.h"
 
 #define ITEM_MAX      (3u << 20)
 #define MERGE_STRETCH 256 /* items between two chances for a flush */

@@ -15,6 +15,7 @@
 #include "replication/commit.h"
 #include "replication/fetch.h"
 #include "replication/losers.h"
+#include "replication/receive.h"
 #include "replication/rewind.h"
 #include "replication/session.h"
 

@@ -260,7 +260,7 @@ static void test_asked(void **state)
 	set(&rig, 1, "durability_wait", "0s");
 	rig_settle(&rig);
 	uint64_t before = rig.sent[MESSAGE_ACK_WANTED];
-	session_acknowledge(rig.nodes[2].p);
+	session_acknowledge(rig.nodes[2].p, UINT64_MAX);
 	assert_true(session_owed_in(rig.nodes[2].p, clock_boot_ms()) == UINT64_MAX);
 	assert_int_equal(write_and_sync(&rig, "x"), 0);
 	assert_int_equal(pool_fsync(rig.nodes[1].p, POOL_ROOT_ID, -1, false), 0);

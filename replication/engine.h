@@ -42,6 +42,7 @@ struct worker;
 struct pending;
 struct graves;
 struct catchup_in;
+struct brief_packer;
 
 struct pair_list {
 	struct {
@@ -91,6 +92,7 @@ struct pool {
 	pthread_mutex_t session_lock;              /* guards sessions and all in them */
 	struct session *sessions[POOL_PEERS_MAX];
 	size_t session_count;
+	struct brief_packer *packer; /* see brief.h */
 	pthread_cond_t acked; /* somebody acknowledged; with the next four see durability.h */
 	uint8_t level;
 	bool degraded, refusing;

@@ -9,6 +9,7 @@
 #include "core/auto.h"
 #include "core/io.h"
 #include "core/log.h"
+#include "replication/brief.h"
 #include "replication/pool_open.h"
 #include "replication/commit.h"
 #include "replication/catchup.h"
@@ -16,6 +17,7 @@
 #include "replication/fetch.h"
 #include "replication/grave.h"
 #include "replication/pool_file.h"
+#include "replication/receive.h"
 #include "replication/session.h"
 #include "replication/mapped.h"
 #include "replication/shadow.h"
@@ -93,6 +95,8 @@ static int open_parts(struct pool *p, const struct pool_config *config, char *er
 		r = mappeds_new(&p->mapped);
 	if (r == 0)
 		r = fetch_new(p);
+	if (r == 0)
+		r = brief_packer_new(&p->packer);
 	return r;
 }
 
@@ -168,6 +172,7 @@ void pool_free(struct pool *p)
 	mappeds_free(p->mapped);
 	fetch_serve_free(p);
 	fetch_free(p);
+	brief_packer_free(p->packer);
 	index_close(p->ix);
 	journal_close(p->journal);
 	if (p->store)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Batches that come in: checked, put in order, journaled, applied, handed on.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +9,12 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/brief.h"
 #include "replication/commit.h"
 #include "replication/apply.h"
 #include "replication/losers.h"
 #include "replication/room.h"
+#include "replication/receive.h"
 #include "replication/session.h"
 
 #define PARKED_MAX       256
@@ -33,14 +36,14 @@ struct pending {
 	size_t bytes;
 };
 
-static void note_ack(struct pool *p, uint16_t node)
+static void note_ack(struct pool *p, uint16_t node, size_t bytes)
 {
 	AUTO_LOCK(held, &p->session_lock);
 	struct session *s = session_find(p, node);
 
 	if (s) {
 		s->held_code = 0;
-		session_owe(s, SESSION_ACK_MS);
+		session_owe_within(s, SESSION_ACK_MS, bytes);
 	}
 }
 
@@ -187,7 +190,7 @@ static int receive_one(struct pool *p, uint16_t node, const void *body, size_t s
 		r = check_order(p, batch);
 	if (r == 1) {
 		note_problem(p, batch, 0); /* a state brought what could not be made here */
-		note_ack(p, node);
+		note_ack(p, node, size);
 		return 0;
 	}
 	if (r == 0)
@@ -195,7 +198,7 @@ static int receive_one(struct pool *p, uint16_t node, const void *body, size_t s
 	if (r == 0)
 		r = take_in(p, batch, body, size, journaled);
 	if (r == 0)
-		note_ack(p, node);
+		note_ack(p, node, size);
 	return r;
 }
 
@@ -245,6 +248,52 @@ int receive_batch(struct pool *p, uint16_t node, const void *body, size_t size)
 	if (r == 0 && p->pending && p->pending->first)
 		receive_retry(p);
 	return r;
+}
+
+/* The chain behind which a batch of this slot comes: of what we have, or of what waits. */
+static int chain_before(struct pool *p, uint16_t slot, uint64_t prev, uint8_t ret[HASH_SIZE])
+{
+	struct vector have;
+	struct batch waits;
+
+	position_get(p, &have);
+	if (prev <= vector_get(&have, slot)) {
+		position_chain(p, slot, ret); /* if it is another, the order is wrong, too */
+		return 0;
+	}
+	for (const struct parked *k = p->pending ? p->pending->first : NULL; k; k = k->next) {
+		if (batch_read(k->body, k->size, &waits) == 0 && waits.slot == slot &&
+		    waits.last == prev) {
+			memcpy(ret, waits.chain, HASH_SIZE);
+			return 0;
+		}
+	}
+	return MA_EGAP;
+}
+
+int receive_brief(struct pool *p, uint16_t node, const void *body, size_t size)
+{
+	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
+	AUTO_FREE uint8_t *unpacked = NULL;
+	uint8_t before[HASH_SIZE];
+
+	if (!batch)
+		return -ENOMEM;
+	int r = brief_read(p->packer, body, size, batch, &unpacked);
+	if (r == 0)
+		r = chain_before(p, batch->slot, batch->prev, before);
+	if (r < 0)
+		return r;
+	batch->pool = p->id;
+	batch_chain(batch, before, batch->chain);
+	AUTO_FREE uint8_t *whole = malloc(BATCH_HEAD_MAX + batch->records_size);
+	if (!whole)
+		return -ENOMEM;
+	struct wr w = wr_init(whole, BATCH_HEAD_MAX + batch->records_size);
+	batch_write_head(&w, batch);
+	wr_bytes(&w, batch->records, batch->records_size);
+	assert(!w.failed);
+	return receive_batch(p, node, whole, wr_used(&w));
 }
 
 void receive_free(struct pool *p)

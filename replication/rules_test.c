@@ -377,6 +377,32 @@ static void test_pause(void **state)
 	assert_int_equal(worker_pause(us, false), SEAL_INTERVAL_US);
 }
 
+/* While changes go on, acknowledgements become rarer; after a rest the first comes soon. */
+static void test_pace(void **state)
+{
+	uint64_t ms = session_pace(0, 1);
+	struct session s = {.acked_ms = 1000, .ack_pace_ms = 400};
+
+	(void)state;
+	assert_int_equal(ms, SESSION_ACK_MS);
+	for (int i = 0; i < 10; i++) {
+		uint64_t next = session_pace(ms, ms);
+		assert_true(next > ms || next == SESSION_ACK_MAX_MS);
+		ms = next;
+	}
+	assert_int_equal(ms, SESSION_ACK_MAX_MS);
+	assert_int_equal(session_pace(ms, ms + SESSION_CALM_MS), SESSION_ACK_MS);
+	s.acked_ms = clock_boot_ms();
+	session_owe_within(&s, 0, 10);
+	assert_int_equal(s.ack_due_ms, s.acked_ms + 400);
+	session_owe_within(&s, 0, SESSION_ACK_BYTES); /* much came: the journal waits for it */
+	assert_int_equal(s.ack_due_ms, s.acked_ms);
+	s.ack_due_ms = 0;
+	s.ack_bytes = 0;
+	session_owe(&s);
+	assert_int_equal(s.ack_due_ms, s.acked_ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_by_state),       cmocka_unit_test(test_unacked_bound),
 		cmocka_unit_test(test_losers),         cmocka_unit_test(test_merges),
 		cmocka_unit_test(test_losers_bound),   cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_pace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

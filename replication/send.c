@@ -8,6 +8,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/brief.h"
 #include "replication/commit.h"
 #include "replication/catchup.h"
 #include "replication/session.h"
@@ -47,7 +48,7 @@ void send_note(struct session *s, const struct batch *batch, size_t bytes)
 		.last = stamp_make(batch->slot, batch->last), .bytes = bytes, .ops = batch->count};
 }
 
-int send_batch(struct pool *p, struct session *s, const struct batch *batch)
+static int send_whole(struct pool *p, struct session *s, const struct batch *batch)
 {
 	uint8_t head[BATCH_HEAD_MAX];
 	struct wr w = wr_init(head, sizeof(head));
@@ -58,13 +59,33 @@ int send_batch(struct pool *p, struct session *s, const struct batch *batch)
 		{.data = head, .size = wr_used(&w)},
 		{.data = batch->records, .size = batch->records_size},
 	};
-	int r = session_send(p, s, NET_LIVE, MESSAGE_BATCH, parts, 2);
+	return session_send(p, s, NET_LIVE, MESSAGE_BATCH, parts, 2);
+}
+
+static int send_brief(struct pool *p, struct session *s, const struct batch *batch,
+		      struct brief *brief)
+{
+	int r = brief->head_size ? 0 : brief_write(p->packer, batch, brief);
+
+	if (r < 0)
+		return r;
+	struct net_part parts[2] = {
+		{.data = brief->head, .size = brief->head_size},
+		{.data = brief->records, .size = brief->records_size},
+	};
+	return session_send(p, s, NET_LIVE, MESSAGE_BATCH_BRIEF, parts, 2);
+}
+
+int send_batch(struct pool *p, struct session *s, const struct batch *batch, struct brief *brief)
+{
+	int r = s->brief ? send_brief(p, s, batch, brief) : send_whole(p, s, batch);
+
 	if (r < 0)
 		return r;
 	s->backlog_ops -= s->backlog_ops < batch->count ? s->backlog_ops : batch->count;
 	s->backlog_bytes -=
 		s->backlog_bytes < batch->records_size ? s->backlog_bytes : batch->records_size;
-	send_note(s, batch, wr_used(&w) + batch->records_size);
+	send_note(s, batch, batch->records_size);
 	return vector_raise(&s->sent, batch->slot, batch->last);
 }
 
@@ -76,12 +97,13 @@ static bool lacks(const struct session *s, const struct batch *batch)
 void session_offer(struct pool *p, const struct batch *batch, uint64_t from)
 {
 	AUTO_LOCK(held, &p->session_lock);
+	AUTO_BRIEF struct brief brief = {0};
 
 	for (size_t i = 0; i < p->session_count; i++) {
 		struct session *s = p->sessions[i];
 		if (!lacks(s, batch) || !send_eligible(p, s, batch->slot))
 			continue;
-		if (s->state == SESSION_LIVE && send_batch(p, s, batch) == 0)
+		if (s->state == SESSION_LIVE && send_batch(p, s, batch, &brief) == 0)
 			continue;
 		s->backlog_ops += batch->count;
 		s->backlog_bytes += batch->records_size;
@@ -138,7 +160,8 @@ static int log_seal(struct pool *p, struct session *s, const struct journal_fram
 		return MA_EGAP;
 	batch->records = s->own;
 	batch->records_size = (size_t)(own.at - s->own);
-	r = send_batch(p, s, batch);
+	AUTO_BRIEF struct brief brief = {0};
+	r = send_batch(p, s, batch, &brief);
 	if (r < 0)
 		return r;
 	s->own_size -= batch->records_size;
@@ -156,7 +179,8 @@ static int log_foreign(struct pool *p, struct session *s, const struct journal_f
 	int r = batch_read(f->payload, f->size, batch);
 	if (r < 0 || !lacks(s, batch) || !send_eligible(p, s, batch->slot))
 		return r;
-	return send_batch(p, s, batch);
+	AUTO_BRIEF struct brief brief = {0};
+	return send_batch(p, s, batch, &brief);
 }
 
 static int log_frame(struct pool *p, struct session *s, const struct journal_frame *f)

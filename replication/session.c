@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replication/commit.h"
+#include "replication/receive.h"
 #include "replication/session.h"
 
 #include <assert.h>
@@ -21,6 +22,7 @@
 #include "replication/worker.h"
 
 enum { HELLO_ASK = 1, HELLO_STATE = 2 };
+enum { READS_BRIEF = 1 }; /* what a node can do, at the end of its greeting */
 
 #define GREET_AGAIN_MS 1000 /* at most this often, when a gap shows */
 
@@ -100,7 +102,7 @@ static void send_small(struct pool *p, struct session *s, uint16_t type, const s
 
 static void send_greeting(struct pool *p, struct session *s, bool ask)
 {
-	size_t size = 20 + VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE + 2 * POOL_PEERS_MAX;
+	size_t size = 24 + VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE + 2 * POOL_PEERS_MAX;
 	AUTO_FREE uint8_t *bytes = malloc(size);
 
 	if (!bytes)
@@ -118,6 +120,7 @@ static void send_greeting(struct pool *p, struct session *s, bool ask)
 		wr_bytes(&w, p->position.chains, (size_t)p->position.vector.count * HASH_SIZE);
 	}
 	write_connected(p, &w);
+	wr_u32(&w, READS_BRIEF);
 	s->greeted_ms = clock_boot_ms();
 	s->gap = false;
 	send_small(p, s, MESSAGE_POOL_HELLO, &w);
@@ -137,7 +140,7 @@ void session_greet_all(struct pool *p)
 	for (size_t i = 0; i < p->session_count; i++) {
 		if (p->sessions[i]->state == SESSION_DOWN)
 			continue;
-		session_owe(p->sessions[i], 0);
+		session_owe(p->sessions[i]);
 		session_greet(p, p->sessions[i], false);
 	}
 }
@@ -167,6 +170,8 @@ void session_up(struct pool *p, uint16_t node)
 	s->their_greeting = 0;
 	s->held_code = 0;
 	s->their_whole = false;
+	s->brief = false;
+	s->acked_ms = s->ack_bytes = 0;
 	s->held_wait_ms = 0;
 	s->held_reason[0] = '\0';
 	session_greet(p, s, true);
@@ -335,6 +340,8 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 	vector_read(r, &have);
 	const uint8_t *chains = rd_bytes(r, (size_t)have.count * HASH_SIZE);
 	read_connected(r, s);
+	/* The first release said nothing here. */
+	s->brief = rd_left(r) >= 4 && (rd_u32(r) & READS_BRIEF);
 	if (r->failed)
 		return MA_ECORRUPT;
 	if (slot_node(slot) != s->node)
@@ -352,7 +359,7 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 	} else if (flags & HELLO_ASK) {
 		send_greeting(p, s, false);
 	}
-	session_owe(s, 0);
+	session_owe(s);
 	bool serving = s->state != SESSION_GREETING && s->state != SESSION_HELD;
 	if (serving && number == s->their_greeting)
 		return 0; /* repeated for our sake: what it asks for is under way */
@@ -441,7 +448,7 @@ static int control_message(struct pool *p, struct session *s, uint16_t type, str
 	case MESSAGE_POOL_HELD:
 		return on_held(p, s, r);
 	case MESSAGE_ACK_WANTED:
-		session_owe(s, 0);
+		session_owe(s);
 		return 0;
 	case MESSAGE_CATCHUP_GO:
 		return catchup_out_start(p, s);
@@ -480,6 +487,9 @@ void session_message(struct pool *p, uint16_t node, uint16_t type, const void *b
 		if (code < 0)
 			fail(p, node, code, "its batch");
 		return;
+	case MESSAGE_BATCH_BRIEF:
+		code = receive_brief(p, node, body, size);
+		break;
 	case MESSAGE_FETCH:
 		code = fetch_serve(p, node, &r);
 		break;
@@ -573,16 +583,40 @@ static void send_ack(struct pool *p, struct session *s, bool missing)
 		wr_bytes(&w, p->flushed_hash, STATE_HASH_SIZE);
 	}
 	wr_u8(&w, missing);
+	uint64_t now = clock_boot_ms();
+	s->ack_pace_ms = session_pace(s->ack_pace_ms, now - s->acked_ms);
+	s->acked_ms = now;
 	s->ack_due_ms = 0;
+	s->ack_bytes = 0;
 	send_small(p, s, MESSAGE_ACK, &w);
 }
 
-void session_owe(struct session *s, uint64_t within_ms)
+uint64_t session_pace(uint64_t before_ms, uint64_t since_ms)
+{
+	if (!before_ms || since_ms >= before_ms + SESSION_CALM_MS)
+		return SESSION_ACK_MS;
+	return 2 * before_ms < SESSION_ACK_MAX_MS ? 2 * before_ms : SESSION_ACK_MAX_MS;
+}
+
+static void owe_at(struct session *s, uint64_t due_ms)
+{
+	if (!s->ack_due_ms || due_ms < s->ack_due_ms)
+		s->ack_due_ms = due_ms;
+}
+
+void session_owe(struct session *s)
+{
+	owe_at(s, clock_boot_ms());
+}
+
+void session_owe_within(struct session *s, uint64_t within_ms, size_t bytes)
 {
 	uint64_t due = clock_boot_ms() + within_ms;
 
-	if (!s->ack_due_ms || due < s->ack_due_ms)
-		s->ack_due_ms = due;
+	s->ack_bytes += bytes;
+	if (s->ack_bytes < SESSION_ACK_BYTES && due < s->acked_ms + s->ack_pace_ms)
+		due = s->acked_ms + s->ack_pace_ms;
+	owe_at(s, due);
 }
 
 uint64_t session_owed_in(struct pool *p, uint64_t now_ms)
@@ -598,21 +632,26 @@ uint64_t session_owed_in(struct pool *p, uint64_t now_ms)
 	return first == UINT64_MAX ? first : first > now_ms ? first - now_ms : 0;
 }
 
-void session_acknowledge(struct pool *p)
+static bool is_due(const struct session *s, uint64_t now_ms)
+{
+	return s->ack_due_ms && s->ack_due_ms <= now_ms;
+}
+
+void session_acknowledge(struct pool *p, uint64_t now_ms)
 {
 	bool due = false;
 
 	{
 		AUTO_LOCK(held, &p->session_lock);
 		for (size_t i = 0; i < p->session_count; i++)
-			due = due || p->sessions[i]->ack_due_ms;
+			due = due || is_due(p->sessions[i], now_ms);
 	}
 	if (!due || commit_sync(p, journal_tail(p->journal)) < 0)
 		return;
 	bool missing = fetch_count(p) > 0;
 	AUTO_LOCK(held, &p->session_lock);
 	for (size_t i = 0; i < p->session_count; i++) {
-		if (p->sessions[i]->ack_due_ms)
+		if (is_due(p->sessions[i], now_ms))
 			send_ack(p, p->sessions[i], missing);
 	}
 }
@@ -624,7 +663,7 @@ void session_state_changed(struct pool *p)
 	for (size_t i = 0; i < p->session_count; i++) {
 		struct session *s = p->sessions[i];
 		if (s->state != SESSION_DOWN && s->state != SESSION_GREETING)
-			session_owe(s, 0);
+			session_owe_within(s, 0, 0);
 	}
 	worker_wake_intake(p);
 }

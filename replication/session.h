@@ -21,8 +21,12 @@
  * must not send it what the others are about to send themselves. */
 #define SESSION_RELAY_MS 1000
 /* One acknowledgement, and one fdatasync(2), for all that came meanwhile; the flush that follows a
- * change sooner sends it sooner. */
-#define SESSION_ACK_MS 50
+ * change sooner sends it sooner. While changes go on, they become rarer: up to this far apart,
+ * unless so many bytes came; after so long without one it is as at first. */
+#define SESSION_ACK_MS     50
+#define SESSION_ACK_MAX_MS 1000
+#define SESSION_ACK_BYTES  (1u << 20)
+#define SESSION_CALM_MS    500
 /* A peer that missed more than this gets the state: many changes to one object go as one. */
 #define SESSION_LOG_MAX     (8u << 20)
 #define SESSION_UNACKED_MAX 4096 /* batches remembered for "behind"; older ones are summed up */
@@ -59,8 +63,10 @@ struct session {
 	uint8_t *own; /* LOG: own records read and not yet sealed, as in a batch */
 	size_t own_size, own_capacity;
 	uint32_t own_count;
-	uint64_t connected[16]; /* bit per node number: whom the peer hears itself */
-	uint64_t ack_due_ms;    /* when an acknowledgement is to be sent; 0: none is owed */
+	uint64_t connected[16];         /* bit per node number: whom the peer hears itself */
+	uint64_t ack_due_ms;            /* when an acknowledgement is to be sent; 0: none is owed */
+	uint64_t acked_ms, ack_pace_ms; /* when one was sent; how long the next one waits then */
+	uint64_t ack_bytes;             /* came since */
 	bool their_whole;
 	uint8_t their_hash[STATE_HASH_SIZE];
 	struct vector their_vector; /* which their_hash belongs to */
@@ -78,6 +84,7 @@ struct session {
 	bool wants_state;        /* its disk is full: no log */
 	bool fell_back;          /* it has less than it had acknowledged */
 	bool gap;                /* something between is missing: to be greeted again */
+	bool brief;              /* it reads batches in brief */
 	struct catchup_out *out; /* INDEX, once the peer takes it */
 	bool offered;            /* INDEX: the peer was asked to take the state */
 };
@@ -95,12 +102,17 @@ void session_message(struct pool *p, uint16_t node, uint16_t type, const void *b
 void session_tick(struct pool *p, uint64_t now_ms);
 /* A batch is complete in the journal, its first record at `from`: to all that are live. */
 void session_offer(struct pool *p, const struct batch *batch, uint64_t from);
-/* An acknowledgement is owed within this time; session_lock held. */
-void session_owe(struct session *s, uint64_t within_ms);
+/* An acknowledgement is owed at once; within this time, or as rarely as has become usual, of so
+ * many bytes. session_lock held. */
+void session_owe(struct session *s);
+void session_owe_within(struct session *s, uint64_t within_ms, size_t bytes);
+/* Pure: how long after an acknowledgement the next one waits, which came `since_ms` after the one
+ * before, with `before_ms` as the wait. */
+uint64_t session_pace(uint64_t before_ms, uint64_t since_ms);
 /* Milliseconds until one is to be sent; UINT64_MAX: none is owed. */
 uint64_t session_owed_in(struct pool *p, uint64_t now_ms);
-/* Makes durable what has come, acknowledges it where that is owed. Worker thread. */
-void session_acknowledge(struct pool *p);
+/* Makes durable what has come, acknowledges it where that is owed by now. Worker thread. */
+void session_acknowledge(struct pool *p, uint64_t now_ms);
 /* A flush is done: tell positions and state hash. */
 void session_state_changed(struct pool *p);
 /* Position before which no live session needs the journal. */
@@ -127,18 +139,10 @@ void session_greet_all(struct pool *p);
 void send_pump(struct pool *p, struct session *s);
 void send_note(struct session *s, const struct batch *batch, size_t bytes);
 bool send_eligible(const struct pool *p, const struct session *s, uint16_t slot);
-/* Sends one batch (head and records apart). 0, or as net_send(). */
-MUST_CHECK int send_batch(struct pool *p, struct session *s, const struct batch *batch);
-
-/* --- receive.c; worker thread, session_lock not held --- */
-MUST_CHECK int receive_batch(struct pool *p, uint16_t node, const void *body, size_t size);
-/* Two directories became one while something was applied: own records tell everybody. Barrier held.
- */
-MUST_CHECK int receive_tell_merges(struct pool *p);
-/* One that is in the journal and could not be applied. */
-MUST_CHECK int receive_keep(struct pool *p, uint16_t node, const void *body, size_t size);
-/* Tries batches again that waited for others or for room on the disk. */
-void receive_retry(struct pool *p);
-void receive_free(struct pool *p);
+/* Sends one batch, in brief if the peer reads that: `brief` is made once for all. 0, or as
+ * net_send(). */
+struct brief;
+MUST_CHECK int send_batch(struct pool *p, struct session *s, const struct batch *batch,
+			  struct brief *brief);
 
 #endif

@@ -282,7 +282,7 @@ static void *intake_thread(void *arg)
 		uint64_t now = clock_boot_ms();
 		uint64_t wait = session_owed_in(w->p, now);
 		if (wait == 0)
-			session_acknowledge(w->p);
+			session_acknowledge(w->p, now);
 		struct event *e =
 			next_event(w, 1000 * (wait && wait < TICK_MS ? wait : TICK_MS), &stop);
 		if (e)

@@ -322,7 +322,7 @@ void rig_run(struct pool_rig *rig)
 		for (uint16_t n = 1; n <= rig->count; n++) {
 			if (!rig->nodes[n].p)
 				continue;
-			session_acknowledge(rig->nodes[n].p);
+			session_acknowledge(rig->nodes[n].p, UINT64_MAX);
 			session_tick(rig->nodes[n].p, clock_boot_ms());
 		}
 		calm = quiet(rig) ? calm + 1 : 0;

@@ -111,7 +111,7 @@ int sim_net_send(void *arg, uint16_t node, enum net_class class, uint16_t type,
 		l->wanted[class] = true;
 		return -EAGAIN;
 	}
-	if (type == MESSAGE_BATCH && l->lose_batch) {
+	if ((type == MESSAGE_BATCH || type == MESSAGE_BATCH_BRIEF) && l->lose_batch) {
 		l->lose_batch = false;
 		return 0;
 	}

@@ -207,5 +207,5 @@ void sim_node_acknowledge(struct sim_node *n)
 	if (!n->pool)
 		return;
 	sim_node_enter(n);
-	session_acknowledge(n->pool);
+	session_acknowledge(n->pool, UINT64_MAX);
 }
