@@ -5,7 +5,7 @@
 #include "replication/content.h"
 #include "replication/place.h"
 
-static bool all_removed(const struct object *o)
+bool alive_unnamed(const struct object *o)
 {
 	for (size_t i = 0; i < o->link_count; i++) {
 		if (!o->links[i].removed)
@@ -35,7 +35,16 @@ bool alive_wants(const struct object *o, const struct dentry *l)
 {
 	if (!l->removed)
 		return true;
-	return all_removed(o) && heads(o) && l == latest(o);
+	return alive_unnamed(o) && heads(o) && l == latest(o);
+}
+
+bool alive_returns(const struct object *o)
+{
+	for (size_t i = 0; i < o->link_count; i++) {
+		if (o->links[i].dead && alive_wants(o, &o->links[i]))
+			return true;
+	}
+	return false;
 }
 
 bool alive_elsewhere(const struct object *o, const struct dentry *l)
@@ -51,7 +60,7 @@ bool alive_elsewhere(const struct object *o, const struct dentry *l)
  * object. */
 static int drop_gone(struct pool *p, struct object *o, stamp_t gone)
 {
-	if (!S_ISREG(o->type) || !gone || (heads(o) < 2 && !all_removed(o)))
+	if (!S_ISREG(o->type) || !gone || (heads(o) < 2 && !alive_unnamed(o)))
 		return 0;
 	int r = object_leaf(o, gone) ? content_resolve(p, o, gone) : 0;
 	if (o->content == gone && !o->obsolete)
@@ -98,7 +107,7 @@ int alive_gone(struct pool *p, struct object *o, stamp_t content, bool last)
 /* What stays by another name keeps the content that went last. */
 static int keep_one(struct object *o)
 {
-	if (!S_ISREG(o->type) || o->dead || heads(o) || all_removed(o))
+	if (!S_ISREG(o->type) || o->dead || heads(o) || alive_unnamed(o))
 		return 0;
 	o->obsolete = false;
 	return 0;

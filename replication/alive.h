@@ -21,6 +21,10 @@ bool alive_removed(struct object *o, struct dentry *l, const struct record_link 
 MUST_CHECK int alive_gone(struct pool *p, struct object *o, stamp_t content, bool last);
 /* Makes it so. */
 MUST_CHECK int alive_settle(struct pool *p, struct object *o);
+/* All names were removed: what is shown of it, if anything, is for the sake of a content. Pure. */
+bool alive_unnamed(const struct object *o);
+/* True if a name is to be shown that is not: when the last one went, another stays. Pure. */
+bool alive_returns(const struct object *o);
 /* True if a name of the object but this one is shown. */
 bool alive_elsewhere(const struct object *o, const struct dentry *l);
 

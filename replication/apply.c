@@ -13,8 +13,10 @@
 
 #include "core/auto.h"
 #include "replication/alive.h"
+#include "replication/claim.h"
 #include "replication/content.h"
 #include "replication/durability.h"
+#include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/nameless.h"
 #include "replication/place.h"
@@ -43,7 +45,7 @@ bool unlink_holds(const struct dentry *l, const struct record_link *seen)
 }
 
 /* Values of attributes, so many as a row can well hold. */
-static int remember_xattrs(struct pool *p, struct object *o)
+static int remember_xattrs(struct pool *p, struct object *o, const struct store_handle *handle)
 {
 	AUTO_FREE uint8_t *value = o->xattr_count ? malloc(RECORD_VALUE_MAX) : NULL;
 	size_t sum = 0;
@@ -52,8 +54,8 @@ static int remember_xattrs(struct pool *p, struct object *o)
 		return -ENOMEM;
 	for (size_t i = 0; i < o->xattr_count && sum < REMEMBER_MAX; i++) {
 		const char *name = o->xattrs[i].name;
-		ssize_t n = p->store->ops->get_xattr(p->store, &o->handle, name, value,
-						     RECORD_VALUE_MAX);
+		ssize_t n =
+			p->store->ops->get_xattr(p->store, handle, name, value, RECORD_VALUE_MAX);
 		int r = n < 0 ? 0 : object_xattr_keep(o, name, value, (size_t)n);
 		if (r < 0)
 			return r;
@@ -69,8 +71,10 @@ int apply_remember(struct pool *p, struct object *o)
 	if (!o->handle.size)
 		return 0;
 	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
-	if (r == -ESTALE || r == -ENOENT)
-		return 0;
+	if (r == -ESTALE || r == -ENOENT) {
+		struct store_handle kept;
+		return grave_find_values(p, o->id, &kept) ? remember_xattrs(p, o, &kept) : 0;
+	}
 	if (r < 0)
 		return r;
 	o->attrs.mode = st.st_mode & 07777;
@@ -86,7 +90,7 @@ int apply_remember(struct pool *p, struct object *o)
 		if (!o->attrs.target)
 			return -ENOMEM;
 	}
-	return remember_xattrs(p, o);
+	return remember_xattrs(p, o, &o->handle);
 }
 
 /* The link is dead; with it, perhaps, the object. The physical name is gone already. */
@@ -114,6 +118,8 @@ static int remove_link(struct pool *p, struct object *o, struct dentry *l, struc
 		return r;
 	dentry_shown(l, shown);
 	(void)snprintf(name, sizeof(name), "%s", l->name);
+	if (!alive_elsewhere(o, l))
+		grave_keep_values(p, o, dir, shown);
 	if (ctx->local)
 		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
 	else
@@ -126,7 +132,7 @@ static int remove_link(struct pool *p, struct object *o, struct dentry *l, struc
 		r = content_bury(p, o);
 	if (!ctx->local)
 		place_disturbed(p, dir);
-	return r == 0 && was_plain && p->losers.count ? place_vacated(p, dir, name) : r;
+	return r == 0 && was_plain && p->losers.count ? claim_vacated(p, dir, name) : r;
 }
 
 int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct apply *ctx)
@@ -137,6 +143,14 @@ int apply_remove(struct pool *p, struct object *o, struct dentry *l, struct appl
 	return r < 0 ? r : remove_link(p, o, l, dir.o, ctx);
 }
 
+void apply_removed_dir(struct object *o, stamp_t removed, stamp_t seen)
+{
+	if (stamp_after(removed, o->removed))
+		o->removed = removed;
+	if (stamp_after(seen, o->removed_seen))
+		o->removed_seen = seen;
+}
+
 /* A directory that a peer removed while something new came into it stays until it is empty. */
 static int remove_dir(struct pool *p, struct object *o, struct dentry *l, struct object *dir,
 		      const struct record *rec, const struct apply *ctx)
@@ -145,12 +159,10 @@ static int remove_dir(struct pool *p, struct object *o, struct dentry *l, struct
 
 	/* Also where it stays, or went: what is inside concurrently may keep it or bring it back
 	 * for a while. */
-	if ((r == 0 || (r == -ENOTEMPTY && !ctx->local)) && stamp_after(rec->stamp, o->removed)) {
-		o->removed = rec->stamp;
-		o->removed_seen = rec->link.seen_place;
+	if (r == 0 || (r == -ENOTEMPTY && !ctx->local)) {
+		apply_removed_dir(o, rec->stamp, rec->link.seen_place);
 		object_dirty(p->cache, o);
 	}
-
 	return r == -ENOTEMPTY && !ctx->local ? 0 : r;
 }
 
@@ -158,7 +170,7 @@ static int remove_dir(struct pool *p, struct object *o, struct dentry *l, struct
 static int remove_emptied(struct pool *p, struct object *dir)
 {
 	if (!dir->removed || dir->dead || !dir->link_count ||
-	    dir->links[0].stamp != dir->removed_seen)
+	    stamp_after(dir->links[0].stamp, dir->removed_seen))
 		return 0;
 	AUTO_REF struct object_ref parent = {.cache = p->cache};
 	struct apply remote = {.fd = -1};
@@ -177,7 +189,9 @@ static int remove_file(struct pool *p, struct object *o, struct dentry *l, struc
 		return r;
 	(void)alive_removed(o, l, &rec->link, rec->flags & REC_F_LAST);
 	r = alive_gone(p, o, rec->link.seen_content, rec->flags & REC_F_LAST);
-	return r < 0 || ctx->local ? r : alive_settle(p, o);
+	if (r < 0 || !ctx->local)
+		return r < 0 ? r : alive_settle(p, o);
+	return o->dead ? 0 : content_follow(p, o);
 }
 
 static int apply_unlink(struct pool *p, const struct record *rec, struct apply *ctx)
@@ -357,8 +371,7 @@ static int apply_link(struct pool *p, const struct record *rec, struct apply *ct
 		return r;
 	object_dirty(p->cache, o.o);
 	l->dead = !ctx->local;
-	if (!ctx->local)
-		r = alive_settle(p, o.o);
+	r = ctx->local ? content_follow(p, o.o) : alive_settle(p, o.o);
 	return r < 0 ? r : place_touch(p, dir.o, rec->time_ns, rec->stamp, ctx->local);
 }
 
@@ -478,15 +491,16 @@ static int apply_xattr(struct pool *p, const struct record *rec, struct apply *c
 			r = list_under_mode(p, o.o, rec, name, ctx);
 		if (r == -ENODATA && !ctx->local)
 			r = 0;
-		r = apply_gone_ok(ctx, r);
 	}
+	bool there = r == 0 && !o.o->dead;
+	r = apply_gone_ok(ctx, r);
 	if (r < 0)
 		return r;
 	object_dirty(p->cache, o.o);
 	if (!ctx->local)
 		watch_inode(p, o.o->id, true);
 	r = object_xattr_set(o.o, rec->name, rec->name_size, rec->stamp);
-	if (r < 0 || !o.o->dead)
+	if (r < 0 || there)
 		return r;
 	return object_xattr_keep(o.o, name, rec->flags & REC_F_REMOVE ? NULL : rec->data,
 				 rec->data_size);
@@ -537,7 +551,11 @@ static int apply_resolve(struct pool *p, const struct record *rec)
 	AUTO_REF struct object_ref o = {.cache = p->cache};
 	int r = object_get(p->cache, rec->id, &o.o);
 
-	return r < 0 ? r : content_resolve(p, o.o, rec->base);
+	if (r == 0)
+		r = content_resolve(p, o.o, rec->base);
+	if (r == 0 && S_ISREG(o.o->type) && !alive_unnamed(o.o))
+		r = content_forsake(p, o.o);
+	return r < 0 ? r : alive_settle(p, o.o);
 }
 
 int apply_calm(struct pool *p, bool local)
@@ -550,8 +568,9 @@ int apply_calm(struct pool *p, bool local)
 		if (object_get(p->cache, id, &dir.o) < 0 || !S_ISDIR(dir.o->type))
 			continue;
 		r = remove_emptied(p, dir.o);
-		if (r == 0 && !dir.o->dead)
-			r = place_contest(p, dir.o);
+		/* While the journal is repeated a loser may stand where it goes only later. */
+		if (r == 0 && !dir.o->dead && !p->recovering)
+			r = claim_contest(p, dir.o);
 		if (r == 0 && !dir.o->dead)
 			r = place_settle(p, dir.o);
 		/* What told of a new name may have been followed by a look at the times before. */

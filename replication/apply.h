@@ -41,6 +41,9 @@ MUST_CHECK int apply_rename(struct pool *p, const struct record *rec, struct app
 MUST_CHECK int apply_batch(struct pool *p, const struct batch *batch, bool redo);
 /* Pure: does an rmdir that saw this much remove the link as it is now? */
 bool unlink_holds(const struct dentry *l, const struct record_link *seen);
+/* Notes that a directory was removed, or replaced, by who had seen it at this place; of several
+ * that are one, or several who did, the latest counts. Pure. */
+void apply_removed_dir(struct object *o, stamp_t removed, stamp_t seen);
 /* Before the last name goes: what is needed to bring the object back. */
 MUST_CHECK int apply_remember(struct pool *p, struct object *o);
 /* Takes a link away from tree and object; the record's author saw it so. Used by rename too. */

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "replication/ahead.h"
 #include "replication/alive.h"
 #include "replication/apply.h"
+#include "replication/claim.h"
 #include "replication/content.h"
 #include "replication/grave.h"
 #include "replication/losers.h"
@@ -96,31 +98,14 @@ static int exchange_local(struct pool *p, const struct record *rec, struct renam
 	return r;
 }
 
-/* The link's name in the tree goes into the private directory, out of everybody's way. Before a
- * crash it may have gone there, or where it is to go: then `ret` is empty. */
-static int set_aside(struct pool *p, struct object *o, struct dentry *l, char ret[256])
+static int set_aside(struct pool *p, struct object *o, const struct dentry *l, struct aside *ret)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	char shown[256];
 	int r = object_get(p->cache, l->parent, &dir.o);
 
-	uint64_t id = 0;
-
 	dentry_shown(l, shown);
-	(void)snprintf(ret, 256, "move-%016llx", (unsigned long long)o->id);
-	if (r == 0)
-		r = p->store->ops->lookup(p->store, &dir.o->handle, shown, &id, NULL, NULL);
-	if (r == -ENOENT || (r == 0 && id != o->id)) {
-		r = p->store->ops->lookup(p->store, &p->private_dir, ret, &id, NULL, NULL);
-		if (r == -ENOENT)
-			ret[0] = '\0';
-		return r == -ENOENT ? 0 : r;
-	}
-	if (r == 0)
-		r = p->store->ops->rename(p->store, &dir.o->handle, shown, &p->private_dir, ret, 0);
-	if (r == 0)
-		watch_entry(p, dir.o->id, shown);
-	return r;
+	return r < 0 ? r : place_aside(p, o, dir.o, shown, ret);
 }
 
 /* A name that is not shown has moved: what removed it did not know of that. */
@@ -132,40 +117,45 @@ static int come_back(struct pool *p, struct object *o, struct dentry *l)
 	return alive_settle(p, o);
 }
 
-/* NULL: nothing was there to be set aside, since a crash came between. */
-static const struct place *from_aside(const struct place *aside)
+/* One of the two names, where the exchange puts it. */
+static int exchange_one(struct pool *p, struct object *o, struct dentry *l, const struct dentry *to,
+			const struct aside *aside)
 {
-	return aside->name[0] ? aside : NULL;
+	bool dead = l->dead;
+	int r = set_link(p, o, &l, to->parent, to->name, strlen(to->name), to->stamp);
+
+	if (r < 0)
+		return r;
+	return dead ? come_back(p, o, l)
+		    : place_link(p, o, l, aside->at.name[0] ? &aside->at : NULL);
 }
 
 /* A peer's exchange: each of the two moves unless it moved later still. */
 static int exchange_remote(struct pool *p, const struct record *rec, struct rename *m)
 {
-	struct object private = {.handle = p->private_dir, .type = S_IFDIR};
-	struct place aside[2] = {{.dir = &private}, {.dir = &private}};
-	bool move[2] = {stamp_after(rec->stamp, m->l->stamp),
-			m->ol && stamp_after(rec->stamp, m->ol->stamp)};
-	bool dead[2] = {m->l->dead, m->ol && m->ol->dead};
+	char old_name[256];
+	const struct dentry to[2] = {
+		{.parent = rec->new_parent, .name = m->name, .stamp = rec->stamp},
+		{.parent = rec->parent, .name = old_name, .stamp = rec->stamp}};
+	struct aside aside[2] = {0};
+	bool move[2];
 	int r = 0;
 
-	if (move[0] && !dead[0])
-		r = set_aside(p, m->o.o, m->l, aside[0].name);
-	if (r == 0 && move[1] && !dead[1])
-		r = set_aside(p, m->other.o, m->ol, aside[1].name);
-	if (r == 0 && move[0]) {
-		r = set_link(p, m->o.o, &m->l, rec->new_parent, rec->name, rec->name_size,
-			     rec->stamp);
-		if (r == 0)
-			r = dead[0] ? come_back(p, m->o.o, m->l)
-				    : place_link(p, m->o.o, m->l, from_aside(&aside[0]));
-	}
-	if (r == 0 && move[1]) {
-		r = set_link(p, m->other.o, &m->ol, rec->parent, rec->old_name, rec->old_name_size,
-			     rec->stamp);
-		if (r == 0)
-			r = dead[1] ? come_back(p, m->other.o, m->ol)
-				    : place_link(p, m->other.o, m->ol, from_aside(&aside[1]));
-	}
+	(void)snprintf(old_name, sizeof(old_name), "%.*s", (int)rec->old_name_size, rec->old_name);
+	move[0] = place_later(&to[0], m->l);
+	move[1] = m->ol && place_later(&to[1], m->ol);
+	if (m->o.o == m->other.o) /* directories that have become one */
+		move[place_later(&to[0], &to[1])] = false;
+	if (move[0] && !m->l->dead)
+		r = set_aside(p, m->o.o, m->l, &aside[0]);
+	if (r == 0 && move[1] && !m->ol->dead)
+		r = set_aside(p, m->other.o, m->ol, &aside[1]);
+	uint64_t lid = m->l->lid;
+	if (r == 0 && move[0])
+		r = exchange_one(p, m->o.o, m->l, &to[0], &aside[0]);
+	if (r == 0 && move[1])
+		r = exchange_one(p, m->other.o, m->ol, &to[1], &aside[1]);
+	m->l = object_link(m->o.o, lid);
 	return r;
 }
 
@@ -182,12 +172,12 @@ static int rename_exchange(struct pool *p, const struct record *rec, struct rena
 		r = content_follow(p, m->other.o);
 	/* One of the two may have stayed, or gone elsewhere. */
 	if (r == 0 && !ctx->local && p->losers.count)
-		r = place_vacated(p, m->from.o, old_name);
+		r = claim_vacated(p, m->from.o, old_name);
 	return r;
 }
 
 /* What stood under the new name was replaced knowingly: it dies as the other takes its place. */
-static int bury_replaced(struct pool *p, struct rename *m)
+static int bury_replaced(struct pool *p, const struct record *rec, struct rename *m)
 {
 	struct object *o = m->other.o;
 	bool last = true;
@@ -195,6 +185,8 @@ static int bury_replaced(struct pool *p, struct rename *m)
 	for (size_t i = 0; i < o->link_count; i++)
 		last = last && (&o->links[i] == m->ol || o->links[i].dead);
 	m->ol->dead = true;
+	if (S_ISDIR(o->type))
+		apply_removed_dir(o, rec->stamp, rec->other.seen_place);
 	if (m->ol->conflict)
 		losers_remove(p, o->id, m->ol->lid);
 	m->ol->conflict = false;
@@ -259,10 +251,14 @@ static bool replaced_stands_there(struct pool *p, struct rename *m)
 }
 
 /* Notes that the other name was replaced. 1: it is not to be shown any more. */
-static int removes_other(struct pool *p, struct rename *m, const struct record *rec)
+static int removes_other(struct pool *p, struct rename *m, const struct record *rec,
+			 const struct apply *ctx)
 {
-	if (S_ISDIR(m->other.o->type))
+	if (S_ISDIR(m->other.o->type)) {
+		if (!ctx->local)
+			apply_removed_dir(m->other.o, rec->stamp, rec->other.seen_place);
 		return unlink_holds(m->ol, &rec->other);
+	}
 	bool last = rec->flags & REC_F_LAST;
 	(void)alive_removed(m->other.o, m->ol, &rec->other, last);
 	int r = alive_gone(p, m->other.o, rec->other.seen_content, last);
@@ -291,7 +287,7 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 			struct apply *ctx)
 {
 	bool moves = stamp_after(rec->stamp, m->l->stamp);
-	int removes = m->ol ? removes_other(p, m, rec) : 0;
+	int removes = m->ol ? removes_other(p, m, rec, ctx) : 0;
 	bool vacates = !m->l->dead && !m->l->conflict;
 	char old_name[256];
 	int r = 0;
@@ -302,11 +298,14 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 	    place_is_above(p, m->o.o->id, m->to.o->id))
 		moves = false; /* would put the directory into itself: see 0008-names.md */
 	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
-	bool over = removes && moves && !m->l->dead && (ctx->local || replaced_stands_there(p, m));
+	bool over = removes && moves && !m->l->dead &&
+		    (ctx->local || (replaced_stands_there(p, m) && !alive_returns(m->other.o)));
 	if (m->ol && !over)
 		r = remove_other(p, m, removes, ctx);
 	else if (over)
 		r = apply_remember(p, m->other.o);
+	if (r == 0 && over && !alive_elsewhere(m->other.o, m->ol))
+		grave_keep_values(p, m->other.o, m->to.o, m->name);
 	if (r == 0 && over)
 		r = ahead_spare(p, m->other.o, m->to.o, m->name);
 	if (r < 0 || !moves)
@@ -315,11 +314,11 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 	if (r < 0 && over && ctx->local)
 		still_there(m); /* and no peer will hear of it */
 	if (r == 0 && over)
-		r = bury_replaced(p, m);
+		r = bury_replaced(p, rec, m);
 	if (r == 0)
 		r = content_follow(p, m->o.o);
 	if (r == 0 && vacates && p->losers.count)
-		r = place_vacated(p, m->from.o, old_name);
+		r = claim_vacated(p, m->from.o, old_name);
 	if (m->from.o->removed)
 		place_disturbed(p, m->from.o);
 	return r;

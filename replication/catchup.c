@@ -334,6 +334,7 @@ struct catchup_in {
 	struct db *db;
 	struct db_stmt *put, *get, *mark, *unmark, *ids;
 	struct position at;
+	const struct vector *mine; /* while it is merged: what was here before */
 	uint64_t count;
 	uint64_t *full; /* directories to be removed that were not empty yet */
 	size_t full_count;
@@ -525,20 +526,35 @@ static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, 
 		r = merge_staged(p, item.state.alias_of, mine, depth + 1);
 	for (size_t i = 0; r == 0 && i < item.state.link_count; i++)
 		r = merge_staged(p, item.state.links[i].parent, mine, depth + 1);
-	if (r == 0) {
-		AUTO_LOCKS struct locks_held held;
-		locks_take_all(&p->locks, &held);
+	if (r == 0)
 		r = merge_item(p, &item, &p->in->at.vector, mine);
-		if (r == 0)
-			r = apply_calm(p, false);
-		if (r < 0 && r != -ENOTEMPTY)
-			log_error("pool \"%s\": the state of object %llx (%s): %s", p->name,
-				  (unsigned long long)id,
-				  item.state.link_count ? item.state.links[0].name : "no name",
-				  err_text(r));
-	}
+	if (r < 0 && r != -ENOTEMPTY)
+		log_error("pool \"%s\": the state of object %llx (%s): %s", p->name,
+			  (unsigned long long)id,
+			  item.state.link_count ? item.state.links[0].name : "no name",
+			  err_text(r));
 	object_clear(&item.state);
 	return r == -ENOTEMPTY ? note_full(p->in, id) : r;
+}
+
+static int merge_top(struct pool *p, uint64_t id, const struct vector *mine)
+{
+	AUTO_LOCKS struct locks_held held;
+
+	locks_take_all(&p->locks, &held);
+	int r = merge_staged(p, id, mine, 0);
+	return r < 0 ? r : apply_calm(p, false);
+}
+
+int catchup_first(struct pool *p, uint64_t id)
+{
+	AUTO_FREE uint8_t *bytes = NULL;
+	size_t size;
+	int r = p->merging ? staged_get(p->in, id, &bytes, &size) : 0;
+
+	if (r == 1)
+		r = merge_staged(p, id, p->in->mine, 1);
+	return r < 0 ? r : bytes != NULL;
 }
 
 /* Directories whose entries were still to come go now, the inner ones first. What has got something
@@ -559,7 +575,7 @@ static int remove_full(struct pool *p, const struct vector *mine)
 			db_bind_int(in->unmark, 1, (int64_t)ids[i]);
 			r = db_step(in->unmark);
 			if (r == 0)
-				r = merge_staged(p, ids[i], mine, 0);
+				r = merge_top(p, ids[i], mine);
 		}
 		pool_leave(p);
 	} while (r == 0 && in->full_count && in->full_count < before);
@@ -567,11 +583,6 @@ static int remove_full(struct pool *p, const struct vector *mine)
 }
 
 typedef int staged_fn(struct pool *p, uint64_t id, const struct vector *mine);
-
-static int merge_top(struct pool *p, uint64_t id, const struct vector *mine)
-{
-	return merge_staged(p, id, mine, 0);
-}
 
 /* Directories got new entries after their times were set. */
 static int touch_again(struct pool *p, uint64_t id, const struct vector *mine)
@@ -637,6 +648,7 @@ static int in_end(struct pool *p)
 	if (!p->in->db)
 		return MA_ECORRUPT;
 	position_get(p, &mine);
+	p->in->mine = &mine;
 	p->merging = true;
 	int r = each_staged(p, merge_top, &mine);
 	if (r == 0)

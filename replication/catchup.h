@@ -27,6 +27,9 @@ MUST_CHECK int catchup_receive(struct pool *p, uint16_t node, uint16_t type, str
 /* The same, with the session_lock held: the others are greeted later. */
 void catchup_in_void(struct pool *p, uint16_t node);
 void catchup_in_gone(struct pool *p, uint16_t node);
+/* While a state is merged: another object stands where one is to go; if the state says something of
+ * it, that comes first. 1: it said something. All locks held. */
+MUST_CHECK int catchup_first(struct pool *p, uint64_t id);
 /* Who offered in vain is greeted when the place is free. */
 void catchup_tick(struct pool *p);
 void catchup_in_free(struct pool *p);

@@ -12,8 +12,10 @@
 #include "replication/apply.h"
 #include "replication/catchup.h"
 #include "replication/checkpoint.h"
+#include "replication/claim.h"
 #include "replication/commit.h"
 #include "replication/fetch.h"
+#include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/receive.h"
 #include "replication/rewind.h"
@@ -143,6 +145,7 @@ struct flush {
 	struct object_flush *objects;
 	uint8_t *losers, *missing;
 	size_t losers_size, missing_size;
+	size_t values; /* see grave.h */
 	uint8_t summary[OBJECT_SUMMARY_SIZE];
 	uint8_t position[POSITION_SIZE_MAX];
 	size_t position_size;
@@ -178,6 +181,7 @@ static int flush_take(struct pool *p, struct flush *f)
 	if (r == 0)
 		r = fetch_save(p, &f->missing, &f->missing_size);
 	f->pos = journal_tail(p->journal);
+	f->values = grave_values(p);
 	f->whole = !journal_open_records(p->journal) && f->missing_size == 0 && !p->merging;
 	write_position(p, f);
 	object_summary(p->cache, f->summary);
@@ -242,6 +246,7 @@ int commit_flush(struct pool *p)
 			checkpoint_index_damaged(p);
 		return r;
 	}
+	grave_values_flushed(p, f->values);
 	{
 		AUTO_LOCK(position, &p->position_lock);
 		vector_copy(&p->flushed_vector, &f->vector);
@@ -416,6 +421,8 @@ int commit_recover(struct pool *p)
 	if (r == 0)
 		r = ahead_end(p);
 	p->recovering = false;
+	if (r == 0 && claim_all(p) < 0)
+		log_warn("pool \"%s\": names are put right later", p->name);
 	pool_leave(p);
 	journal_reader_done(&reader);
 	journal_set_vector(p->journal, &p->position.vector);

@@ -10,6 +10,7 @@
 #include "core/auto.h"
 #include "replication/alive.h"
 #include "replication/apply.h"
+#include "replication/claim.h"
 #include "replication/equal.h"
 #include "replication/fetch.h"
 #include "replication/mapped.h"
@@ -159,7 +160,10 @@ static int branch_make(struct pool *p, struct object *o, stamp_t leaf, const cha
 	b.o->content = leaf;
 	b.o->dead = false;
 	object_dirty(p->cache, b.o);
-	r = p->store->ops->rename(p->store, &p->private_dir, staged, &dir.o->handle, name, 0);
+	r = claim_computed(p, dir.o, name, leaf);
+	if (r == 0)
+		r = p->store->ops->rename(p->store, &p->private_dir, staged, &dir.o->handle, name,
+					  0);
 	watch_entry(p, dir.o->id, name);
 	place_disturbed(p, dir.o);
 	return r;
@@ -211,12 +215,14 @@ int content_owner(struct pool *p, struct object *o, mode_t mode, uid_t uid, gid_
 
 /* Before a crash it may have been moved already. */
 static int branch_move(struct pool *p, const struct object *b, const struct object *from,
-		       const char *name, const struct object *to, const char *new_name)
+		       const char *name, struct object *to, const char *new_name)
 {
 	const struct store_ops *ops = p->store->ops;
 	uint64_t id;
-	int r = ops->rename(p->store, &from->handle, name, &to->handle, new_name, 0);
+	int r = claim_computed(p, to, new_name, b->id);
 
+	if (r == 0)
+		r = ops->rename(p->store, &from->handle, name, &to->handle, new_name, 0);
 	if (r == -ENOENT && ops->lookup(p->store, &to->handle, new_name, &id, NULL, NULL) == 0 &&
 	    id == b->id)
 		return 0;
@@ -330,24 +336,44 @@ static bool known_already(const struct object *o, stamp_t stamp)
 	return false;
 }
 
+static int fetched_before(struct object *o, stamp_t content)
+{
+	int r = o->obsolete ? 0 : object_leaf_add(o, o->content, false);
+
+	object_leaf_remove(o, content);
+	o->content = content;
+	o->obsolete = false;
+	return r;
+}
+
 int content_apply(struct pool *p, struct object *o, const struct record *rec, struct apply *ctx)
 {
+	int r = 0;
+
 	if (ctx->local && (o->dead || o->branch_of)) {
 		/* Removed but still open, as scratch files are: no peer needs these bytes. */
 		return write_bytes(p, &o->handle, o, rec, ctx);
 	}
+	bool own = ctx->local || (ctx->redo && !ctx->deps);
+	/* The content that it was made on was fetched before the crash; the index does not know. */
+	const struct leaf *base = own && !ctx->local ? object_leaf(o, rec->base) : NULL;
+	if (base && !base->have && !o->dead)
+		r = fetched_before(o, rec->base);
 	/* A local write to bytes that are about to be replaced saves them: they become a content of
 	 * their own beside the one that is being fetched. */
-	if (ctx->local && o->obsolete) {
+	if (r == 0 && own && o->obsolete && rec->base == o->content) {
 		const struct leaf *gone = object_leaf(o, o->removed);
 		if (gone && !gone->have) /* as alive_settle() does it on peers */
 			object_leaf_remove(o, o->removed);
 		o->obsolete = false;
 	}
+	if (r < 0)
+		return r;
 	if (!o->obsolete && !o->dead && rec->base == o->content) {
-		int r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
+		r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
 		if (r < 0)
 			return r;
+		note_time(o, rec);
 		o->content = rec->stamp;
 		object_dirty(p->cache, o);
 		if (!ctx->local)
@@ -360,18 +386,18 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	note_time(o, rec);
 	if (later && !o->dead && o->handle.size) {
 		struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(rec->time_ns)};
-		int t = p->store->ops->set_times(p->store, &o->handle, -1, times);
-		if (t < 0)
-			return t;
+		r = apply_gone_ok(ctx, p->store->ops->set_times(p->store, &o->handle, -1, times));
+		if (r < 0)
+			return r;
 	}
 	struct leaf *leaf = object_leaf(o, rec->base);
 	if (leaf) {
-		int r = branch_advance(p, o, leaf, rec);
+		r = branch_advance(p, o, leaf, rec);
 		return r < 0 ? r : alive_settle(p, o);
 	}
 	/* Written without knowledge of what is here. The file stays, should it have been removed,
 	 * and the other content is fetched whole. */
-	int r = object_leaf_add(o, rec->stamp, false);
+	r = object_leaf_add(o, rec->stamp, false);
 	if (r < 0)
 		return r;
 	if (o->dead && rec->base == o->content)
@@ -590,4 +616,21 @@ int content_resolve(struct pool *p, struct object *o, stamp_t leaf)
 		r = content_settle(p, o);
 	content_note(p, o);
 	return r;
+}
+
+int content_forsake(struct pool *p, struct object *o)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_timespec(o->attrs.mtime_ns)};
+	if (o->dead || !o->obsolete || o->leaf_count)
+		return 0;
+	int r = p->store->ops->truncate(p->store, &o->handle, -1, 0);
+
+	if (r == 0)
+		r = p->store->ops->set_times(p->store, &o->handle, -1, times);
+	if (r < 0)
+		return r;
+	o->content = o->id;
+	o->obsolete = false;
+	watch_inode(p, o->id, false);
+	return 0;
 }

@@ -15,6 +15,8 @@ MUST_CHECK int content_apply(struct pool *p, struct object *o, const struct reco
 			     struct apply *ctx);
 /* The content `leaf` is no longer wanted: its branch goes. */
 MUST_CHECK int content_resolve(struct pool *p, struct object *o, stamp_t leaf);
+/* No content is left, but a name is: the file is what it was when it was made. */
+MUST_CHECK int content_forsake(struct pool *p, struct object *o);
 /* What is missing here: the content to be fetched next, 0: nothing. Pure. */
 stamp_t content_wanted(const struct object *o);
 /* A fetched content stands whole in `staged` (name in the private directory): it becomes what the

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "replication/alive.h"
 #include "replication/apply.h"
+#include "replication/content.h"
 #include "replication/losers.h"
 #include "replication/place.h"
 
@@ -35,7 +36,7 @@ void equal_note(struct pool *p, uint64_t id, uint64_t b)
 
 static bool settled(const struct object *o)
 {
-	return S_ISREG(o->type) && !o->dead && !o->obsolete && o->handle.size;
+	return S_ISREG(o->type) && !o->dead && !o->obsolete && o->handle.size && !content_wanted(o);
 }
 
 /* 1: found and complete, 0: no conflict any more, -EAGAIN: not all bytes are here. */
@@ -59,6 +60,8 @@ static int suspect_find(struct pool *p, uint64_t id, uint64_t b, struct suspect 
 			return 0;
 		s->lost.o = s->shown.o;
 		s->shown.o = NULL;
+		if (s->lost.o->leaf_count && !content_wanted(s->lost.o))
+			return 0; /* other contents would go with it */
 		if (place_holder(p, s->link, &s->shown) < 0)
 			return 0;
 	}

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "net/message.h"
 #include "replication/apply.h"
+#include "replication/commit.h"
 #include "replication/content.h"
 #include "replication/delta.h"
 #include "replication/place.h"
@@ -31,6 +32,8 @@ struct missing {
 	uint16_t node; /* whom */
 	size_t turn;   /* whom to ask next, in turn */
 	uint64_t not_before_ms;
+	stamp_t denied;       /* not at any of the last `denials` peers */
+	unsigned int denials; /* that were asked, in turn */
 	bool staged;
 	struct hasher hash;
 	struct delta_job *patch; /* a delta against what is here is coming in */
@@ -240,6 +243,30 @@ static struct session *choose_peer(struct pool *p, struct missing *m, stamp_t le
 	return NULL;
 }
 
+/* Whether a peer has it not, with all members here and nothing under way that could bring it. A row
+ * of such answers is from each of them in turn. */
+static void note_denial(struct pool *p, struct missing *m, stamp_t leaf, bool not_here)
+{
+	struct vector mine;
+
+	position_get(p, &mine);
+	AUTO_LOCK(held, &p->session_lock);
+	for (size_t i = 0; i < p->session_count; i++) {
+		const struct session *s = p->sessions[i];
+		not_here = not_here && s->state == SESSION_LIVE && vector_equal(&s->have, &mine);
+	}
+	m->denials = !not_here ? 0 : m->denied == leaf ? m->denials + 1 : 1;
+	m->denied = leaf;
+}
+
+/* It was removed by one who knew it, and its file kept by another who did not have its bytes. */
+static bool nobody_has(struct pool *p, const struct missing *m, stamp_t leaf)
+{
+	AUTO_LOCK(held, &p->session_lock);
+
+	return m->denied == leaf && m->denials && m->denials >= p->session_count;
+}
+
 /* --- asking --- */
 
 struct buffer {
@@ -331,6 +358,24 @@ static stamp_t wanted_now(struct pool *p, uint64_t id)
 	return content_wanted(o.o);
 }
 
+/* The file goes on without that content, on all nodes. */
+static int forsake(struct pool *p, uint64_t id, stamp_t leaf)
+{
+	struct apply ctx = {.fd = -1};
+	struct record rec = {
+		.kind = REC_RESOLVE, .id = id, .base = leaf, .time_ns = clock_wall_ns()};
+	AUTO_LOCKS struct locks_held held;
+
+	pool_enter(p);
+	locks_take_all(&p->locks, &held);
+	int r = pool_submit(p, &rec, &ctx);
+	pool_leave(p);
+	log_warn("pool \"%s\": a content of object %llx was removed everywhere while its file was "
+		 "kept: %s",
+		 p->name, (unsigned long long)id, r == 0 ? "the file is empty" : err_text(r));
+	return r;
+}
+
 void fetch_pump(struct pool *p)
 {
 	struct fetches *f = fetches_of(p);
@@ -360,7 +405,8 @@ void fetch_pump(struct pool *p)
 			HASH_DEL(f->table, m);
 			free(m);
 			worker_wake(p);
-		} else if (!ask(p, m, leaf)) {
+		} else if ((nobody_has(p, m, leaf) && forsake(p, m->id, leaf) == 0) ||
+			   !ask(p, m, leaf)) {
 			m->not_before_ms = now + ASK_AGAIN_MS;
 		}
 	}
@@ -524,6 +570,7 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 		}
 	}
 	const uint8_t *theirs = status == FETCH_LAST ? rd_bytes(body, HASH_SIZE) : NULL;
+	note_denial(p, m, leaf, status == FETCH_NONE && offset == FETCH_NOT_HERE);
 	if (status == FETCH_NONE)
 		r = -ENODATA;
 	else if (r == 0 && m->patch)

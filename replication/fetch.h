@@ -35,9 +35,10 @@ void fetch_writable(struct pool *p, uint16_t node);
 enum fetch_status {
 	FETCH_MORE = 0,  /* bytes at an offset */
 	FETCH_LAST = 1,  /* the hash of all: done */
-	FETCH_NONE = 2,  /* it cannot be had here (any more) */
+	FETCH_NONE = 2,  /* it cannot be had here now; at offset FETCH_NOT_HERE: it is not here */
 	FETCH_DELTA = 3, /* a piece of a delta against what the asker described */
 };
+#define FETCH_NOT_HERE 1
 /* Hashes where bytes stand and what they are; holes count by not being there. */
 void fetch_hash_piece(struct hasher *h, uint64_t offset, const void *data, size_t size);
 void fetch_serve_gone(struct pool *p, uint16_t node);

@@ -200,7 +200,10 @@ static int serve_piece(struct pool *p, struct served *s, uint8_t *buffer)
 	AUTO_LOCKS struct locks_held held = {0};
 	struct stat st;
 
-	if (find_source(p, s, &source, &held, &st) < 0)
+	int r = find_source(p, s, &source, &held, &st);
+	if (r == MA_EUNKNOWN)
+		s->offset = FETCH_NOT_HERE;
+	if (r < 0)
 		return send_data(p, s, FETCH_NONE, NULL, 0, NULL);
 	return s->delta ? piece_delta(p, s, &source.o->handle, &st, buffer)
 			: piece_plain(p, s, &source.o->handle, &st, buffer);

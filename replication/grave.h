@@ -15,6 +15,18 @@
 
 /* The entry, which is of this object, is about to go by a peer's doing. */
 void grave_keep(struct pool *p, const struct object *o, const struct object *dir, const char *name);
+/* The last name of an object that has attributes is about to go: their values can be found until a
+ * flush has put them into the index. */
+void grave_keep_values(struct pool *p, const struct object *o, const struct object *dir,
+		       const char *name);
+/* What has these values; false: nothing was kept. */
+bool grave_find_values(struct pool *p, uint64_t id, struct store_handle *ret);
+/* The object was made again: it gets the values that were kept, if any. */
+MUST_CHECK int grave_give_back(struct pool *p, const struct object *o);
+/* How many are kept so now; after a flush these may go. SIZE_MAX: all, also of an earlier process.
+ */
+size_t grave_values(struct pool *p);
+void grave_values_flushed(struct pool *p, size_t count);
 /* Removes those that have lain long enough. */
 void grave_clean(struct pool *p, uint64_t now_ms);
 /* Removes what an earlier process left, makes the list; removes all. */

@@ -9,6 +9,7 @@
 #include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/catchup.h"
+#include "replication/claim.h"
 #include "replication/content.h"
 #include "replication/fetch.h"
 #include "replication/losers.h"
@@ -165,7 +166,7 @@ static int move_link(struct pool *p, struct object *mine, const struct dentry *t
 	r = place_link(p, mine, ml, &from);
 	if (r < 0 && put_back(p, mine, &was, old_name) < 0)
 		log_warn("pool \"%s\": out of memory for a name", p->name);
-	return r == 0 && plain && p->losers.count ? place_vacated(p, dir.o, old_name) : r;
+	return r == 0 && plain && p->losers.count ? claim_vacated(p, dir.o, old_name) : r;
 }
 
 /* A file's name that they removed after they had moved it: where to matters only if it has to stay,
@@ -240,6 +241,20 @@ static int merge_link(struct pool *p, struct object *mine, const struct dentry *
 	return 0;
 }
 
+/* Here the directory is one with another by now: that is where the later of both moves puts it. */
+static int join_link(struct pool *p, uint64_t id, const struct dentry *tl)
+{
+	AUTO_REF struct object_ref one = {.cache = p->cache};
+	int r = object_get(p->cache, id, &one.o);
+
+	if (r < 0 || !one.o->link_count || !place_later(tl, &one.o->links[0]))
+		return r;
+	struct dentry as = *tl;
+	as.lid = one.o->links[0].lid;
+	object_dirty(p->cache, one.o);
+	return move_link(p, one.o, &as);
+}
+
 static int write_inline(struct pool *p, struct object *mine, const struct item *item)
 {
 	stamp_t stamp = item->state.content;
@@ -296,10 +311,7 @@ static int merge_marks(struct object *mine, const struct object *theirs)
 {
 	int r = 0;
 
-	if (stamp_after(theirs->removed, mine->removed)) {
-		mine->removed = theirs->removed;
-		mine->removed_seen = theirs->removed_seen;
-	}
+	apply_removed_dir(mine, theirs->removed, theirs->removed_seen);
 	for (size_t i = 0; r == 0 && i < theirs->mark_count; i++)
 		r = object_mark(mine, theirs->marks[i]);
 	return r;
@@ -326,6 +338,8 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 	bool named = !theirs->alias_of && !mine.o->alias_of;
 	for (size_t i = 0; r == 0 && named && i < theirs->link_count; i++)
 		r = merge_link(p, mine.o, &theirs->links[i]);
+	if (r == 0 && !theirs->alias_of && mine.o->alias_of && theirs->link_count)
+		r = join_link(p, theirs->id, &theirs->links[0]);
 	bool full = r == -ENOTEMPTY;
 	if (r == 0)
 		r = merge_alias(p, mine.o, theirs);
@@ -345,6 +359,8 @@ int merge_item(struct pool *p, struct item *item, const struct vector *their_v,
 	if (r < 0)
 		return r;
 	r = merge_contents(p, mine.o, theirs, their_v, my_v);
+	if (r == 0 && S_ISREG(theirs->type) && theirs->removed)
+		r = alive_gone(p, mine.o, theirs->removed, true);
 	if (r == 0)
 		r = alive_settle(p, mine.o);
 	if (r == 0)

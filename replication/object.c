@@ -240,7 +240,7 @@ void conflict_name(const char *name, stamp_t stamp, char ret[256])
 	size_t suffix = dot && dot != name && strlen(dot) <= 16 ? strlen(dot) : 0;
 
 	int mark_size =
-		snprintf(mark, sizeof(mark), ".conflict-%u-%llx", slot_node(stamp_slot(stamp)),
+		snprintf(mark, sizeof(mark), CONFLICT_MARK "%u-%llx", slot_node(stamp_slot(stamp)),
 			 (unsigned long long)stamp_seq(stamp));
 	size_t room = 255 - (size_t)mark_size - suffix;
 	size_t stem = length - suffix;

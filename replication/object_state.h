@@ -12,6 +12,7 @@
 
 /* The name under which a link is shown: its own, or the conflict name. `ret` takes 256 bytes. */
 void dentry_shown(const struct dentry *l, char ret[256]);
+#define CONFLICT_MARK ".conflict-"
 /* NAME.conflict-NODE-STAMP, the suffix kept, cut so that it fits 255 bytes. Pure. */
 void conflict_name(const char *name, stamp_t stamp, char ret[256]);
 

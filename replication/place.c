@@ -5,11 +5,13 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/auto.h"
 #include "core/log.h"
 #include "replication/ahead.h"
+#include "replication/claim.h"
 #include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/place.h"
@@ -76,138 +78,11 @@ int place_settle(struct pool *p, struct object *dir)
 	return r == -ESTALE ? 0 : r;
 }
 
-/* True if the first of two that want one name gets it: directories keep their paths, otherwise
- * the later move wins. */
-bool place_wins(const struct object *a, const struct dentry *al, const struct object *b,
-		const struct dentry *bl)
-{
-	if (S_ISDIR(a->type) != S_ISDIR(b->type))
-		return S_ISDIR(a->type);
-	return stamp_after(al->stamp, bl->stamp);
-}
-
 int place_rename_id(struct pool *p, const struct store_handle *handle, uint64_t id)
 {
 	int r = p->store->ops->remove_xattr(p->store, handle, STORE_ID_XATTR);
 
 	return r < 0 && r != -ENODATA ? r : p->store->ops->set_id(p->store, handle, id);
-}
-
-/* Something stands there that no record knows: put there by hand. It is kept, out of the way. */
-static int displace_stray(struct pool *p, struct object *dir, const char *name)
-{
-	char aside[256];
-	stamp_t stamp = stamp_make(0, seq_from_wall(clock_wall_ns()));
-
-	conflict_name(name, stamp, aside);
-	place_disturbed(p, dir);
-	log_warn("pool \"%s\": \"%s\" in the backing directory is not MultiAll's: kept as \"%s\"",
-		 p->name, name, aside);
-	return p->store->ops->rename(p->store, &dir->handle, name, &dir->handle, aside, 0);
-}
-
-/* Moves the loser of a name, which stands under it, to its conflict name. */
-static int displace(struct pool *p, struct object *o, struct dentry *l, struct object *dir)
-{
-	char shown[256];
-
-	l->conflict = true;
-	dentry_shown(l, shown);
-	/* Somebody may have given another file this very name: it is not lost for that. */
-	uint64_t id;
-	int r = p->store->ops->lookup(p->store, &dir->handle, shown, &id, NULL, NULL);
-	if (r == 0 && id != o->id)
-		r = displace_stray(p, dir, shown);
-	if (r == 0 || r == -ENOENT)
-		r = p->store->ops->rename(p->store, &dir->handle, l->name, &dir->handle, shown, 0);
-	if (r < 0) {
-		l->conflict = false;
-		return r;
-	}
-	object_dirty(p->cache, o);
-	watch_entry(p, dir->id, l->name);
-	watch_entry(p, dir->id, shown);
-	place_disturbed(p, dir);
-	return losers_add(p, o->id, l->lid);
-}
-
-static int make_way(struct pool *p, struct object *dir, const char *name, uint64_t id)
-{
-	return p->recovering && id ? ahead_put(p, dir, name, id) : displace_stray(p, dir, name);
-}
-
-/* The crash came when the tree knew of a loser and the index not yet. */
-static int restore_loser(void *arg, const char *name, uint64_t id, mode_t type)
-{
-	const struct place *at = arg;
-	struct pool *p = at->pool;
-	AUTO_REF struct object_ref o = {.cache = p->cache};
-
-	(void)type;
-	if (!id || !strstr(name, ".conflict-") || object_get_raw(p->cache, id, &o.o) < 0)
-		return 0;
-	for (size_t i = 0; i < o.o->link_count; i++) {
-		AUTO_REF struct object_ref dir = {.cache = p->cache};
-		struct dentry *l = &o.o->links[i];
-		char shown[256];
-
-		conflict_name(l->name, l->lid, shown);
-		if (l->dead || l->conflict || strcmp(shown, name) != 0 ||
-		    object_get(p->cache, l->parent, &dir.o) < 0 || dir.o != at->dir)
-			continue;
-		l->conflict = true;
-		object_dirty(p->cache, o.o);
-		return losers_add(p, id, l->lid);
-	}
-	return 0;
-}
-
-/* Once per directory is enough: all that the crash left is in the tree from the beginning. */
-static int restore_losers(struct pool *p, struct object *dir)
-{
-	struct place at = {.pool = p, .dir = dir};
-
-	if (!p->recovering || p->recovered_dir == dir->id)
-		return 0;
-	p->recovered_dir = dir->id;
-	return p->store->ops->entries(p->store, &dir->handle, restore_loser, &at);
-}
-
-enum { FREE = 0, MERGED = 1, THERE = 2 };
-
-/* Frees the plain name for the link, or marks the link as the loser. MERGED: o and the directory
- * that stands there are one now. THERE: it is o itself that stands there. */
-static int settle_collision(struct pool *p, struct object *o, struct dentry *l, struct object *dir)
-{
-	uint64_t other_id;
-	struct store_handle there;
-	int r = p->store->ops->lookup(p->store, &dir->handle, l->name, &other_id, &there, NULL);
-
-	if (r < 0)
-		return r == -ENOENT ? FREE : r;
-	if (other_id == o->id) {
-		/* After a crash it may be there already, as the inode that the crash left. */
-		o->handle = there;
-		r = restore_losers(p, dir);
-		return r < 0 ? r : THERE;
-	}
-	AUTO_REF struct object_ref other = {.cache = p->cache};
-	r = other_id ? object_get(p->cache, other_id, &other.o) : MA_EUNKNOWN;
-	if (r == MA_EUNKNOWN)
-		return make_way(p, dir, l->name, other_id);
-	if (r < 0)
-		return r;
-	struct dentry *ol = object_link_at(p->cache, other.o, dir->id, l->name, strlen(l->name));
-	if (!ol)
-		return make_way(p, dir, l->name, other_id);
-	if (S_ISDIR(o->type) && S_ISDIR(other.o->type)) {
-		r = place_merge(p, o->id, other.o->id);
-		return r < 0 ? r : MERGED;
-	}
-	if (place_wins(o, l, other.o, ol))
-		return displace(p, other.o, ol, dir);
-	l->conflict = true;
-	return losers_add(p, o->id, l->lid);
 }
 
 /* What a new object of the backing directory has beside mode and owner. */
@@ -241,6 +116,67 @@ static int living_dir(struct pool *p, uint64_t id, struct object_ref *ret)
 	return r < 0 ? r : object_get(p->cache, id, &ret->o);
 }
 
+static void aside_name(uint64_t id, char ret[32])
+{
+	(void)snprintf(ret, 32, "move-%016llx", (unsigned long long)id);
+}
+
+int place_aside(struct pool *p, struct object *o, struct object *dir, const char *shown,
+		struct aside *ret)
+{
+	const struct store_ops *ops = p->store->ops;
+	uint64_t id = 0;
+
+	*ret = (struct aside){.dir = {.handle = p->private_dir, .type = S_IFDIR}};
+	ret->at.dir = &ret->dir;
+	aside_name(o->id, ret->at.name);
+	int r = ops->lookup(p->store, &dir->handle, shown, &id, NULL, NULL);
+	if (r == -ENOENT || r == -ESTALE || (r == 0 && id != o->id)) {
+		/* Before a crash it may have been taken, or got to where it is to go. */
+		r = ops->lookup(p->store, &p->private_dir, ret->at.name, &id, NULL, NULL);
+		if (r == -ENOENT)
+			ret->at.name[0] = '\0';
+		return r == -ENOENT ? 0 : r;
+	}
+	if (r == 0)
+		r = ops->rename(p->store, &dir->handle, shown, &p->private_dir, ret->at.name, 0);
+	if (r == 0) {
+		watch_entry(p, dir->id, shown);
+		place_disturbed(p, dir);
+	}
+	return r;
+}
+
+/* True if the object is to be out of the way before it can come to a name that another has: two
+ * directories become one, and neither is to be inside the other then; another may have to go to
+ * its computed name, and that is where this one stands. */
+static bool in_the_way(struct pool *p, const struct object *o, const struct place *from,
+		       const struct object *to, const char *name)
+{
+	struct stat st;
+	uint64_t id;
+
+	if (!from || !from->dir->id ||
+	    p->store->ops->lookup(p->store, &to->handle, name, &id, NULL, &st) < 0 || id == o->id)
+		return false;
+	return (S_ISDIR(o->type) && S_ISDIR(st.st_mode)) || strstr(from->name, CONFLICT_MARK);
+}
+
+/* The object from where it is to its name. */
+static int bring(struct pool *p, struct object *o, const struct place *from, struct object *to,
+		 const char *name)
+{
+	const struct store_ops *ops = p->store->ops;
+	char waits[32];
+	int r = ops->rename(p->store, &from->dir->handle, from->name, &to->handle, name, 0);
+
+	watch_entry(p, from->dir->id, from->name);
+	if (r != -ENOENT || !p->recovering)
+		return r;
+	aside_name(o->id, waits);
+	return ops->rename(p->store, &p->private_dir, waits, &to->handle, name, 0);
+}
+
 int place_link(struct pool *p, struct object *o, struct dentry *l, const struct place *from)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
@@ -250,13 +186,19 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 		return r;
 	l->conflict = false;
 	object_dirty(p->cache, o);
-	r = settle_collision(p, o, l, dir.o);
+	struct aside aside;
+	if (in_the_way(p, o, from, dir.o, l->name)) {
+		r = place_aside(p, o, from->dir, from->name, &aside);
+		from = aside.at.name[0] ? &aside.at : from;
+	}
+	if (r == 0)
+		r = claim_plain(p, o, l, dir.o);
 	if (r < 0)
 		return r;
 	bool same = from && from->dir == dir.o && strcmp(from->name, l->name) == 0;
-	if (r == THERE || (r == MERGED && o->alias_of))
+	if (r == CLAIM_THERE || (r == CLAIM_MERGED && o->alias_of))
 		return from && !same ? place_remove(p, o, from->dir, from->name) : 0;
-	if (r == MERGED && !from)
+	if (r == CLAIM_MERGED && !from)
 		return 0;
 	char shown[256];
 	dentry_shown(l, shown);
@@ -266,9 +208,7 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 	if (r == 1) {
 		r = from && !same ? place_remove(p, o, from->dir, from->name) : 0;
 	} else if (from) {
-		r = p->store->ops->rename(p->store, &from->dir->handle, from->name, &dir.o->handle,
-					  shown, 0);
-		watch_entry(p, from->dir->id, from->name);
+		r = bring(p, o, from, dir.o, shown);
 	} else if (o->handle.size) {
 		r = p->store->ops->link(p->store, &o->handle, &dir.o->handle, shown);
 		if (r == -EEXIST)
@@ -280,6 +220,8 @@ int place_link(struct pool *p, struct object *o, struct dentry *l, const struct 
 		if (r == 0)
 			r = set_made(p, o);
 	}
+	if (p->recovering && (r == -ESTALE || r == -ENOENT))
+		r = 0; /* gone by a later step, which is made again, too */
 	watch_entry(p, dir.o->id, shown);
 	if (from)
 		place_disturbed(p, from->dir);
@@ -308,74 +250,6 @@ int place_remove(struct pool *p, struct object *o, struct object *dir, const cha
 	return r < 0 ? r : 0;
 }
 
-int place_vacated(struct pool *p, struct object *dir, const char *name)
-{
-	AUTO_REF struct object_ref best = {.cache = p->cache};
-	struct dentry *best_link = NULL;
-	uint64_t id, lid;
-
-	for (size_t i = 0; losers_at(p, i, &id, &lid); i++) {
-		AUTO_REF struct object_ref o = {.cache = p->cache};
-		if (object_get(p->cache, id, &o.o) < 0)
-			continue;
-		struct dentry *l = object_link(o.o, lid);
-		if (!l || l->dead || !l->conflict || strcmp(l->name, name) != 0)
-			continue;
-		AUTO_REF struct object_ref parent = {.cache = p->cache};
-		if (object_get(p->cache, l->parent, &parent.o) < 0 || parent.o->id != dir->id)
-			continue;
-		if (best_link && !place_wins(o.o, l, best.o, best_link))
-			continue;
-		object_ref_end(&best);
-		best.o = o.o;
-		o.o = NULL;
-		best_link = l;
-	}
-	if (!best_link)
-		return 0;
-	struct place from = {.dir = dir};
-	dentry_shown(best_link, from.name);
-	losers_remove(p, best.o->id, best_link->lid);
-	return place_link(p, best.o, best_link, &from);
-}
-
-/* Who has the plain name that this link wants; NULL: nobody that the pool knows of. */
-static int holder_of(struct pool *p, struct object *dir, const struct dentry *l,
-		     struct object_ref *ret, struct dentry **ret_link)
-{
-	uint64_t id;
-	int r = p->store->ops->lookup(p->store, &dir->handle, l->name, &id, NULL, NULL);
-
-	*ret_link = NULL;
-	if (r == 0)
-		r = object_get(p->cache, id, &ret->o);
-	if (r == 0)
-		*ret_link = object_link_at(p->cache, ret->o, dir->id, l->name, strlen(l->name));
-	return r == -ENOENT || r == MA_EUNKNOWN ? 0 : r;
-}
-
-/* 1: the loser got its name. */
-static int contest(struct pool *p, struct object *dir, struct object *o, struct dentry *l)
-{
-	AUTO_REF struct object_ref holder = {.cache = p->cache};
-	struct dentry *hl;
-	char name[256];
-	int r = holder_of(p, dir, l, &holder, &hl);
-
-	if (r < 0 || (holder.o && !hl) || (hl && !place_wins(o, l, holder.o, hl)))
-		return r;
-	(void)snprintf(name, sizeof(name), "%s", l->name);
-	if (!holder.o) {
-		r = place_vacated(p, dir, name);
-		return r < 0 ? r : 1;
-	}
-	struct place from = {.dir = dir};
-	dentry_shown(l, from.name);
-	losers_remove(p, o->id, l->lid);
-	r = place_link(p, o, l, &from);
-	return r < 0 ? r : 1;
-}
-
 int place_holder(struct pool *p, const struct dentry *l, struct object_ref *ret)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
@@ -385,28 +259,6 @@ int place_holder(struct pool *p, const struct dentry *l, struct object_ref *ret)
 	if (r == 0)
 		r = p->store->ops->lookup(p->store, &dir.o->handle, l->name, &id, NULL, NULL);
 	return r < 0 ? r : object_get(p->cache, id, &ret->o);
-}
-
-int place_contest(struct pool *p, struct object *dir)
-{
-	uint64_t id, lid;
-
-	for (size_t i = 0; losers_at(p, i, &id, &lid); i++) {
-		AUTO_REF struct object_ref o = {.cache = p->cache};
-		AUTO_REF struct object_ref parent = {.cache = p->cache};
-		if (object_get(p->cache, id, &o.o) < 0)
-			continue;
-		struct dentry *l = object_link(o.o, lid);
-		if (!l || l->dead || !l->conflict ||
-		    object_get(p->cache, l->parent, &parent.o) < 0 || parent.o != dir)
-			continue;
-		int r = contest(p, dir, o.o, l);
-		if (r < 0)
-			return r;
-		if (r == 1)
-			i = (size_t)-1; /* the list has changed: from the beginning */
-	}
-	return 0;
 }
 
 int place_revive(struct pool *p, struct object *o)
@@ -522,10 +374,7 @@ static int merge_facets(struct pool *p, struct object *stays, struct object *goe
 		stays->times = goes->times;
 		stays->attrs.mtime_ns = goes->attrs.mtime_ns;
 	}
-	if (stamp_after(goes->removed, stays->removed)) {
-		stays->removed = goes->removed;
-		stays->removed_seen = goes->removed_seen;
-	}
+	apply_removed_dir(stays, goes->removed, goes->removed_seen);
 	int r = owner_of(p, later ? goes : stays, &owner);
 	if (r == 0)
 		r = merge_xattrs(p, stays, goes);
@@ -559,50 +408,44 @@ static int merge_entries(struct pool *p, struct object *goes)
 	return r;
 }
 
-/* The merged directory is where the later move of the two has put it. */
-static int merge_place(struct pool *p, struct object *stays, const struct dentry *at,
-		       const struct dentry *to)
+/* The merged directory, which stands at `from`, goes to where the later move of the two has put it.
+ */
+static int merge_place(struct pool *p, struct object *stays, const struct dentry *to,
+		       const struct place *from)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
-	AUTO_REF struct object_ref to_dir = {.cache = p->cache};
-	struct place from = {0};
+	AUTO_FREE char *name = strdup(to->name);
 	struct dentry *l;
+	int r = name ? object_get(p->cache, to->parent, &dir.o) : -ENOMEM;
 
-	dentry_shown(at, from.name);
-	int r = object_get(p->cache, at->parent, &dir.o);
-	if (r == 0)
-		r = object_get(p->cache, to->parent, &to_dir.o);
 	if (r < 0)
 		return r;
-	bool same = dir.o == to_dir.o && strcmp(at->name, to->name) == 0;
-	AUTO_FREE char *name = strdup(to->name);
-	if (!name)
-		return -ENOMEM;
+	bool same = from->dir == dir.o && strcmp(from->name, name) == 0;
 	r = object_link_set(stays, stays->links[0].lid, to->parent, name, strlen(name), to->stamp,
 			    &l);
-	if (r < 0 || same)
-		return r;
-	from.dir = dir.o;
-	return place_link(p, stays, l, &from);
+	return r < 0 || same ? r : place_link(p, stays, l, from);
 }
 
-/* An exchange gives two places the same stamp. */
-static bool is_later(const struct dentry *a, const struct dentry *b)
+bool place_later(const struct dentry *a, const struct dentry *b)
 {
 	if (a->stamp != b->stamp)
 		return stamp_after(a->stamp, b->stamp);
+	/* An exchange gives two places the same stamp. */
 	return a->parent != b->parent ? a->parent < b->parent : strcmp(a->name, b->name) < 0;
 }
 
-static int merge_both(struct pool *p, struct object *stays, struct object *goes)
+static int merge_both(struct pool *p, struct object *stays, struct object *goes,
+		      const struct aside *aside)
 {
 	const struct dentry *sl = &stays->links[0];
 	const struct dentry *gl = &goes->links[0];
-	const struct dentry *to = is_later(gl, sl) ? gl : sl;
-	bool there = is_there(stays);
+	const struct dentry *to = place_later(gl, sl) ? gl : sl;
+	const struct dentry *at = is_there(stays) ? sl : gl;
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	struct place from;
 	int r = 0;
 
-	if (!there && !is_there(goes)) {
+	if (!is_there(stays) && !is_there(goes)) {
 		AUTO_FREE char *name = strdup(to->name);
 		struct dentry *l = NULL;
 		r = name ? object_link_set(stays, sl->lid, to->parent, name, strlen(name),
@@ -612,9 +455,9 @@ static int merge_both(struct pool *p, struct object *stays, struct object *goes)
 			l->dead = true;
 		return r;
 	}
-	if (there && is_there(goes)) {
+	if (is_there(stays) && is_there(goes)) {
 		r = merge_entries(p, goes);
-	} else if (!there) {
+	} else if (!is_there(stays)) {
 		/* Only the other is there: it takes the identity of the one that stays. */
 		r = place_rename_id(p, &goes->handle, stays->id);
 		if (r == 0) {
@@ -623,7 +466,27 @@ static int merge_both(struct pool *p, struct object *stays, struct object *goes)
 			stays->dead = false;
 		}
 	}
-	return r < 0 ? r : merge_place(p, stays, there ? sl : gl, to);
+	if (r == 0)
+		r = object_get(p->cache, at->parent, &dir.o);
+	from.dir = dir.o;
+	dentry_shown(at, from.name);
+	return r < 0 ? r : merge_place(p, stays, to, aside->at.name[0] ? &aside->at : &from);
+}
+
+/* The one that stays is inside the one that goes: it is taken out first. */
+static int take_out(struct pool *p, struct object *stays, const struct object *goes,
+		    struct aside *ret)
+{
+	AUTO_REF struct object_ref dir = {.cache = p->cache};
+	const struct dentry *l = &stays->links[0];
+	char shown[256];
+
+	ret->at.name[0] = '\0';
+	if (!is_there(stays) || !is_there(goes) || !place_is_above(p, goes->id, l->parent))
+		return 0;
+	dentry_shown(l, shown);
+	int r = object_get(p->cache, l->parent, &dir.o);
+	return r < 0 ? r : place_aside(p, stays, dir.o, shown, ret);
 }
 
 int place_merge(struct pool *p, uint64_t a, uint64_t b)
@@ -645,13 +508,16 @@ int place_merge(struct pool *p, uint64_t a, uint64_t b)
 		object_dirty(p->cache, goes);
 		return 0;
 	}
-	r = merge_facets(p, stays, goes);
+	struct aside aside;
+	r = take_out(p, stays, goes, &aside);
+	if (r == 0)
+		r = merge_facets(p, stays, goes);
 	if (r < 0)
 		return r;
 	goes->alias_of = stays->id;
 	object_dirty(p->cache, stays);
 	object_dirty(p->cache, goes);
-	r = merge_both(p, stays, goes);
+	r = merge_both(p, stays, goes, &aside);
 	if (r < 0)
 		return r;
 	place_disturbed(p, stays);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Names in the backing directory: links become true, collisions are settled by rule.
+ * Names in the backing directory: links become true; who gets a name is said in claim.h.
  * The objects are the cache's; `struct place` borrows its directory.
  * Callers hold the barrier and, unless the step is a plain one of a local call, all object locks.
- * Invariant: at most one link is shown under a plain name: a directory before a file, otherwise
- * the later move; the others are shown under names computed from their link ids.
+ * Invariant: each link that is not dead stands where it belongs, under its own or its computed
+ * name.
  */
 #ifndef REPLICATION_PLACE_H
 #define REPLICATION_PLACE_H
@@ -12,11 +12,20 @@
 
 /* Where something stands now. */
 struct place {
-	struct pool *pool; /* for walks only */
 	struct object *dir;
 	char name[256];
 };
 
+/* Something that was taken from its name, out of everybody's way; `at.name` empty: it did not stand
+ * there, since a crash came between. */
+struct aside {
+	struct object dir;
+	struct place at;
+};
+
+/* Takes the object from that name into the private directory. */
+MUST_CHECK int place_aside(struct pool *p, struct object *o, struct object *dir, const char *shown,
+			   struct aside *ret);
 /* Makes the link true. The object is moved `from` where it is, or (NULL) linked or made anew from
  * its attrs. Whoever else stands there is moved aside, merged, or wins. */
 MUST_CHECK int place_link(struct pool *p, struct object *o, struct dentry *l,
@@ -24,10 +33,6 @@ MUST_CHECK int place_link(struct pool *p, struct object *o, struct dentry *l,
 /* Takes the object from that name, if it stands there. */
 MUST_CHECK int place_remove(struct pool *p, struct object *o, struct object *dir,
 			    const char *shown);
-/* After a name became free: the best conflict loser of that name gets it back. */
-MUST_CHECK int place_vacated(struct pool *p, struct object *dir, const char *name);
-/* Losers that have become the best for their names in this directory get them. */
-MUST_CHECK int place_contest(struct pool *p, struct object *dir);
 /* A dead object gets its last name back, and dead directories above it theirs. */
 MUST_CHECK int place_revive(struct pool *p, struct object *o);
 /* Two directories of one name are one: the later made becomes an alias of the earlier. */
@@ -41,9 +46,8 @@ MUST_CHECK int place_settle(struct pool *p, struct object *dir);
 void place_disturbed(struct pool *p, const struct object *dir);
 /* Who has the plain name that this link wants; the reference is the caller's. */
 MUST_CHECK int place_holder(struct pool *p, const struct dentry *l, struct object_ref *ret);
-/* Pure: the first of two that want one name gets it. */
-bool place_wins(const struct object *a, const struct dentry *al, const struct object *b,
-		const struct dentry *bl);
+/* Pure: of two moves of one name, or of directories that are one, the first is where it stays. */
+bool place_later(const struct dentry *a, const struct dentry *b);
 bool place_is_above(struct pool *p, uint64_t id, uint64_t dir);
 /* The object in the backing directory gets another id. */
 MUST_CHECK int place_rename_id(struct pool *p, const struct store_handle *handle, uint64_t id);

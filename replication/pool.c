@@ -139,6 +139,8 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	/* A peer may be given the state at once, which is what the index says. */
 	if (r == 0)
 		r = commit_flush(p);
+	if (r == 0)
+		grave_values_flushed(p, SIZE_MAX);
 	if (r < 0) {
 		if (!error[0])
 			(void)snprintf(error, size, "cannot open pool \"%s\" (state in %s): %s",

@@ -411,7 +411,7 @@ static int link_once(struct pool *p, uint64_t id, uint64_t parent, const char *n
 		return -EEXIST;
 	uint64_t ids[] = {e.dir.o->id, o.o->id};
 	bool keeps = rescued(o.o);
-	if (keeps)
+	if (keeps || o.o->leaf_count)
 		locks_take_all(&p->locks, &held);
 	else
 		locks_take(&p->locks, ids, 2, &held);
@@ -491,7 +491,7 @@ static int remove_once(struct pool *p, uint64_t parent, const char *name, bool i
 	if (r < 0)
 		return r;
 	uint64_t ids[] = {e.dir.o->id, e.o.o->id, e.o.o->branch_of};
-	if (e.o.o->branch_of || e.dir.o->removed || p->losers.count)
+	if (e.o.o->branch_of || e.o.o->leaf_count || e.dir.o->removed || p->losers.count)
 		locks_take_all(&p->locks, &held);
 	else
 		locks_take(&p->locks, ids, 3, &held);

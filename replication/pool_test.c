@@ -338,15 +338,18 @@ static int call(struct pool *p, int i)
  * it was after one call or the next. */
 static char *dump(struct home *h)
 {
-	static const char own[] = "/" POOL_RESERVED " ";
+	/* What is kept there goes with the next flush. */
+	static const char *const own[] = {"/" POOL_RESERVED "/kept-", "/" POOL_RESERVED " "};
 	char *text;
 
 	assert_int_equal(store_dump(h->p->store, 0, &text), 0);
-	char *line = strstr(text, own);
-	assert_non_null(line);
-	char *next = strchrnul(line, '\n');
-	next += *next == '\n';
-	memmove(line, next, strlen(next) + 1);
+	for (size_t i = 0; i < 2; i++) {
+		for (char *line; (line = strstr(text, own[i])) != NULL;) {
+			char *next = strchrnul(line, '\n');
+			next += *next == '\n';
+			memmove(line, next, strlen(next) + 1);
+		}
+	}
 	return text;
 }
 

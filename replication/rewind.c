@@ -10,6 +10,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "replication/ahead.h"
+#include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/place.h"
 
@@ -344,6 +345,8 @@ static int make_again(struct rewind *w, struct object *o, const struct object *d
 
 	place_node(o, &node);
 	int r = ops->make(w->p->store, &dir->handle, name, &node, &o->handle);
+	if (r == 0)
+		r = grave_give_back(w->p, o);
 	return r < 0 ? r : ops->set_times(w->p->store, &o->handle, -1, times);
 }
 
@@ -370,6 +373,8 @@ static int name_back(struct rewind *w, struct touched *t, struct object *o, cons
 		t->handle = o->handle;
 	if (r != 0)
 		return r < 0 ? r : 0;
+	if (!t->handle.size && !S_ISDIR(o->type))
+		(void)grave_find_values(w->p, o->id, &t->handle);
 	r = t->handle.size ? ops->link(w->p->store, &t->handle, &dir->handle, shown)
 			   : make_again(w, o, dir, shown);
 	if (r == 0 && t->handle.size)

@@ -12,6 +12,7 @@
 
 #include "replication/alive.h"
 #include "replication/apply.h"
+#include "replication/claim.h"
 #include "replication/content.h"
 #include "replication/equal.h"
 #include "replication/losers.h"
@@ -134,7 +135,7 @@ static void test_alive_wants(void **state)
 }
 
 /* Two that want one name. */
-static void test_place_wins(void **state)
+static void test_claim_wins(void **state)
 {
 	static const struct {
 		const char *rule;
@@ -156,11 +157,15 @@ static void test_place_wins(void **state)
 		struct object a = {.type = rows[i].a}, b = {.type = rows[i].b};
 		struct dentry al = {.stamp = rows[i].al}, bl = {.stamp = rows[i].bl};
 
-		if (place_wins(&a, &al, &b, &bl) != rows[i].wins)
+		if (claim_wins(&a, &al, &b, &bl) != rows[i].wins)
 			fail_msg("%s", rows[i].rule);
 		/* One of the two always, and not both. */
-		assert_true(place_wins(&b, &bl, &a, &al) != rows[i].wins);
+		assert_true(claim_wins(&b, &bl, &a, &al) != rows[i].wins);
 	}
+	/* Two names of one exchange: one of them, on all nodes the same. */
+	struct object o = {.type = S_IFREG};
+	struct dentry x = {.lid = 1, .stamp = A(5)}, y = {.lid = 2, .stamp = A(5)};
+	assert_true(claim_wins(&o, &y, &o, &x) && !claim_wins(&o, &x, &o, &y));
 }
 
 /* Which content is to be shown, and which is fetched next. */
@@ -403,16 +408,54 @@ static void test_pace(void **state)
 	assert_int_equal(s.ack_due_ms, s.acked_ms);
 }
 
+/* Of two moves of one directory. */
+static void test_place_later(void **state)
+{
+	char a[] = "a";
+	char b[] = "b";
+	const struct {
+		const char *rule;
+		struct dentry x, y;
+	} rows[] = {
+		{"the later move", {.stamp = A(9), .name = b}, {.stamp = B(5), .name = a}},
+		{"an exchange: the earlier directory",
+		 {.stamp = A(5), .parent = 1, .name = b},
+		 {.stamp = A(5), .parent = 2, .name = a}},
+		{"an exchange in one directory: the lesser name",
+		 {.stamp = A(5), .parent = 1, .name = a},
+		 {.stamp = A(5), .parent = 1, .name = b}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (!place_later(&rows[i].x, &rows[i].y) || place_later(&rows[i].y, &rows[i].x))
+			fail_msg("%s", rows[i].rule);
+	}
+	assert_false(place_later(&rows[0].x, &rows[0].x));
+}
+
+/* Removals of a directory, in whichever order they come. */
+static void test_removed_dir(void **state)
+{
+	struct object o = {.type = S_IFDIR};
+
+	(void)state;
+	apply_removed_dir(&o, A(9), A(2));
+	apply_removed_dir(&o, B(5), B(4));
+	assert_true(o.removed == A(9) && o.removed_seen == B(4));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alive),          cmocka_unit_test(test_unlink_holds),
-		cmocka_unit_test(test_alive_wants),    cmocka_unit_test(test_place_wins),
+		cmocka_unit_test(test_alive_wants),    cmocka_unit_test(test_claim_wins),
 		cmocka_unit_test(test_content_wanted), cmocka_unit_test(test_send_eligible),
 		cmocka_unit_test(test_by_state),       cmocka_unit_test(test_unacked_bound),
 		cmocka_unit_test(test_losers),         cmocka_unit_test(test_merges),
 		cmocka_unit_test(test_losers_bound),   cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_pace),           cmocka_unit_test(test_place_later),
+		cmocka_unit_test(test_removed_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

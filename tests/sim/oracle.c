@@ -409,18 +409,18 @@ static char *dump(struct sim_node *n);
 static void explain_object(const struct object *o, FILE *out)
 {
 	(void)fprintf(out,
-		      "%016llx %o%s alias %llx content %llx owner %llx times %llx removed %llx",
-		      (unsigned long long)o->id, o->type, o->obsolete ? " obsolete" : "",
-		      (unsigned long long)o->alias_of, (unsigned long long)o->content,
-		      (unsigned long long)o->owner, (unsigned long long)o->times,
-		      (unsigned long long)o->removed);
+		      "%016llx %o%s%s alias %llx content %llx owner %llx times %llx removed %llx",
+		      (unsigned long long)o->id, o->type, o->dead ? " dead" : "",
+		      o->obsolete ? " obsolete" : "", (unsigned long long)o->alias_of,
+		      (unsigned long long)o->content, (unsigned long long)o->owner,
+		      (unsigned long long)o->times, (unsigned long long)o->removed);
 	for (size_t i = 0; i < o->link_count; i++) {
 		const struct dentry *l = &o->links[i];
-		if (!l->dead)
-			(void)fprintf(out, " [%llx: %llx/%.20s at %llx%s]",
-				      (unsigned long long)l->lid, (unsigned long long)l->parent,
-				      l->name, (unsigned long long)l->stamp,
-				      l->conflict ? " lost" : "");
+		(void)fprintf(out, " [%llx: %llx/%.20s at %llx seen %llx%s%s%s]",
+			      (unsigned long long)l->lid, (unsigned long long)l->parent, l->name,
+			      (unsigned long long)l->stamp, (unsigned long long)l->seen,
+			      l->removed ? " removed" : "", l->dead ? " dead" : "",
+			      l->conflict ? " lost" : "");
 	}
 	for (size_t i = 0; i < o->leaf_count; i++)
 		(void)fprintf(out, " leaf %llx%s", (unsigned long long)o->leaves[i].stamp,
@@ -431,7 +431,7 @@ static void explain_object(const struct object *o, FILE *out)
 	(void)fputc('\n', out);
 }
 
-/* What the node's index says of all that lives. */
+/* What the node's index says. */
 static char *explain(struct sim_node *n)
 {
 	char *text = NULL;
@@ -444,7 +444,7 @@ static char *explain(struct sim_node *n)
 	while (index_ids(n->pool->ix, after, &id, 1) == 1) {
 		AUTO_REF struct object_ref o = {.cache = n->pool->cache};
 		after = id;
-		if (object_get_raw(n->pool->cache, id, &o.o) == 0 && !o.o->dead && !o.o->alias_of)
+		if (object_get_raw(n->pool->cache, id, &o.o) == 0)
 			explain_object(o.o, out);
 	}
 	(void)fclose(out);

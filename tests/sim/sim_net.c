@@ -227,6 +227,33 @@ static struct item *take(struct link *l, uint32_t pick)
 	return item;
 }
 
+/* What the records of a batch say. */
+static void trace_batch(struct sim *sim, const struct item *item)
+{
+	static const char *const kinds[] = {"",       "void",  "make",  "link",   "unlink",
+					    "rename", "write", "trunc", "falloc", "owner",
+					    "times",  "xattr", "alias", "resolve"};
+	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
+	struct batch_walk walk;
+	struct record r;
+
+	if (!sim->verbose || !batch || batch_read(item->body, item->size, batch) < 0)
+		return;
+	batch_walk_init(&walk, batch);
+	while (batch_walk_next(&walk, &r) == 1)
+		sim_trace(sim,
+			  "      %llx %s %llx%s%s of %llx/%.*s to %llx/%.*s link %llx over %llx, "
+			  "%llx, base %llx, seen %llx",
+			  (unsigned long long)r.stamp, kinds[r.kind], (unsigned long long)r.id,
+			  r.flags & REC_F_LAST ? " last" : "",
+			  r.flags & REC_F_EXCHANGE ? " exchange" : "", (unsigned long long)r.parent,
+			  (int)r.old_name_size, r.old_name ? r.old_name : "",
+			  (unsigned long long)r.new_parent, (int)r.name_size, r.name ? r.name : "",
+			  (unsigned long long)r.link.lid, (unsigned long long)r.other.id,
+			  (unsigned long long)r.other.lid, (unsigned long long)r.base,
+			  (unsigned long long)r.link.seen_content);
+}
+
 static void handle(struct sim_node *to, uint16_t from, const struct item *item)
 {
 	struct pool *p = to->pool;
@@ -244,6 +271,8 @@ static void handle(struct sim_node *to, uint16_t from, const struct item *item)
 		if (item->type != MESSAGE_ACK && item->type != MESSAGE_PEERS)
 			sim_trace(to->sim, "node %u <- node %u: %s, %zu bytes", to->number, from,
 				  info ? info->name : "?", item->size);
+		if (item->type == MESSAGE_BATCH)
+			trace_batch(to->sim, item);
 		if (item->type == MESSAGE_POOL_HELD)
 			sim_trace(to->sim, "      %.*s", (int)item->size - 10, item->body + 10);
 		session_message(p, from, item->type, item->body + skip, item->size - skip);
