@@ -77,6 +77,10 @@ int cmd_conflicts_list(struct cli *cli, const struct args *args);
 int cmd_conflicts_show(struct cli *cli, const struct args *args);
 int cmd_conflicts_diff(struct cli *cli, const struct args *args);
 int cmd_conflicts_resolve(struct cli *cli, const struct args *args);
+/* cmd_trash.c */
+int cmd_trash_list(struct cli *cli, const struct args *args);
+int cmd_trash_restore(struct cli *cli, const struct args *args);
+int cmd_trash_empty(struct cli *cli, const struct args *args);
 /* cmd_settings.c */
 int cmd_settings(struct cli *cli, const struct args *args);
 

@@ -163,6 +163,11 @@ static void print_pools(const struct cli *cli, const json_t *pools)
 	json_array_foreach (pools, i, pool) {
 		const char *problem = json_get_text(pool, "problem", "");
 
+		if (get_uint(pool, "trash"))
+			(void)printf("\n  %s: other nodes removed unusually many files; %llu are "
+				     "kept here: multiall trash\n",
+				     json_get_text(pool, "name", "?"),
+				     (unsigned long long)get_uint(pool, "trash"));
 		if (!json_get_bool(pool, "durability_kept", true))
 			(void)printf("\n  %s: its level of durability, %s, cannot be had now\n",
 				     json_get_text(pool, "name", "?"),

@@ -40,6 +40,11 @@ static const struct arg_option options_conflicts[] = {
 	{"pool", "NAME", "only those of this pool", false},
 	{0},
 };
+static const struct arg_option options_restore[] = {
+	{"all", NULL, "all that was removed unusually fast", false},
+	{"pool", "NAME", "only of this pool", false},
+	{0},
+};
 static const struct arg_option options_resolve[] = {
 	{"keep", "SIDE", "newest, both, or the node whose side stays", false},
 	{"all", NULL, "all conflicts there are", false},
@@ -124,6 +129,25 @@ const struct verb verbs[] = {
 	 0, ARGS_WORDS_MAX, options_resolve, cmd_conflicts_resolve},
 	{"conflicts", "", "the same as conflicts list", "See multiall help conflicts list.", 0, 0,
 	 options_conflicts, cmd_conflicts_list},
+	{"trash list", "", "list what other nodes removed and this one still has",
+	 "Each file that another node removed stays for some minutes. If more are removed within "
+	 "ten "
+	 "minutes than the settings brake_files and brake_share of the pool say, they stay for "
+	 "trash_keep, and the status says so: the brake is for mistakes, it holds up no work.",
+	 0, 0, options_conflicts, cmd_trash_list},
+	{"trash restore", "[PATH...]", "bring back what other nodes removed",
+	 "A file, or a directory with all that was in it; with --all, all that the brake keeps. "
+	 "The "
+	 "files come back as new ones, on all nodes, with content, owner, mode, times and "
+	 "attributes; directories are made as root's. What has a new file in its place stays in "
+	 "the "
+	 "trash: exit 1.",
+	 0, ARGS_WORDS_MAX, options_restore, cmd_trash_restore},
+	{"trash empty", "", "let go of all that this node keeps",
+	 "The space is free then; other nodes keep theirs.", 0, 0, options_conflicts,
+	 cmd_trash_empty},
+	{"trash", "", "the same as trash list", "See multiall help trash list.", 0, 0,
+	 options_conflicts, cmd_trash_list},
 	{"wait", "[POSITION]", "return once all pools here are in sync",
 	 "Exit 0 once every pool of this node is proven equal with every connected node; 1 if the "
 	 "time is up before. With POSITION it returns once what the other node had written is "

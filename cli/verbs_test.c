@@ -47,6 +47,9 @@ STUB(cmd_status)
 STUB(cmd_wait)
 STUB(cmd_pool_set)
 STUB(cmd_pool_settings)
+STUB(cmd_trash_list)
+STUB(cmd_trash_restore)
+STUB(cmd_trash_empty)
 STUB(cmd_conflicts_list)
 STUB(cmd_conflicts_show)
 STUB(cmd_conflicts_diff)
@@ -176,6 +179,9 @@ static void test_verbs(void **state)
 		{{"status"}, "cmd_status", 10},
 		{{"wait"}, "cmd_wait", 10},
 		{{"wait", "web@64:1"}, "cmd_wait", 11},
+		{{"trash"}, "cmd_trash_list", 10},
+		{{"trash", "restore", "a", "b"}, "cmd_trash_restore", 12},
+		{{"trash", "empty"}, "cmd_trash_empty", 10},
 		{{"conflicts"}, "cmd_conflicts_list", 10},
 		{{"conflicts", "list"}, "cmd_conflicts_list", 10},
 		{{"conflicts", "show", "f"}, "cmd_conflicts_show", 11},

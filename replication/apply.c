@@ -22,6 +22,7 @@
 #include "replication/place.h"
 #include "replication/shadow.h"
 #include "replication/room.h"
+#include "replication/trash.h"
 
 #define REMEMBER_MAX (256u << 10)
 
@@ -122,8 +123,11 @@ static int remove_link(struct pool *p, struct object *o, struct dentry *l, struc
 		grave_keep_values(p, o, dir, shown);
 	if (ctx->local)
 		r = p->store->ops->unlink(p->store, &dir->handle, shown, S_ISDIR(o->type));
-	else
+	else {
+		if (!alive_elsewhere(o, l))
+			trash_keep(p, o, dir, shown);
 		r = place_remove(p, o, dir, shown);
+	}
 	if (r < 0)
 		return r;
 	bool was_plain = !l->conflict;

@@ -1,71 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replication/conflicts.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "replication/commit.h"
+#include "replication/pathname.h"
 #include "replication/place.h"
 
 #define IDS_AT_ONCE 256
-
-/* A path, written from its end. */
-struct path {
-	char bytes[PATH_MAX];
-	size_t start;
-};
-
-static void path_begin(struct path *path, const char *name)
-{
-	size_t length = strlen(name);
-
-	path->start = sizeof(path->bytes) - length - 1;
-	memcpy(path->bytes + path->start, name, length + 1);
-}
-
-/* False: no room. */
-static bool path_above(struct path *path, const char *name)
-{
-	size_t length = strlen(name);
-
-	if (path->start < length + 1)
-		return false;
-	path->bytes[--path->start] = '/';
-	path->start -= length;
-	memcpy(path->bytes + path->start, name, length);
-	return true;
-}
-
-static const struct dentry *first_live(const struct object *o)
-{
-	for (size_t i = 0; i < o->link_count; i++) {
-		if (!o->links[i].dead)
-			return &o->links[i];
-	}
-	return NULL;
-}
-
-/* Puts the directories above in front. All locks held. */
-static int path_climb(struct pool *p, uint64_t dir, struct path *path)
-{
-	while (dir != POOL_ROOT_ID) {
-		AUTO_REF struct object_ref d = {.cache = p->cache};
-		char name[256];
-		int r = object_get(p->cache, dir, &d.o);
-		const struct dentry *l = r == 0 ? first_live(d.o) : NULL;
-
-		if (r < 0 || d.o->id == POOL_ROOT_ID)
-			return r;
-		if (!l)
-			return -ENOENT;
-		dentry_shown(l, name);
-		if (!path_above(path, name))
-			return -ENAMETOOLONG;
-		dir = l->parent;
-	}
-	return 0;
-}
 
 static struct conflict_side side_of(stamp_t author, stamp_t written)
 {
@@ -77,29 +20,29 @@ static struct conflict_side side_of(stamp_t author, stamp_t written)
 /* What one object has: its losing contents first, then the names that it lost. */
 struct found {
 	struct conflict conflict;
-	struct path path, loser;
+	struct pathname path, loser;
 };
 
 /* 1: found, 0: none (any more). All locks held. */
 static int find_leaf(struct pool *p, const struct object *o, size_t i, struct found *ret)
 {
 	const struct leaf *leaf = &o->leaves[i];
-	const struct dentry *l = first_live(o);
+	const struct dentry *l = pathname_link(o);
 	char name[256];
 
 	if (!l)
 		return 0;
 	dentry_shown(l, name);
-	path_begin(&ret->path, name);
+	pathname_begin(&ret->path, name);
 	conflict_name(l->name, leaf->stamp, name);
-	path_begin(&ret->loser, name);
+	pathname_begin(&ret->loser, name);
 	ret->conflict = (struct conflict){.content = true,
 					  .here = leaf->have,
 					  .shown = side_of(o->content, o->content),
 					  .lost = side_of(leaf->stamp, leaf->stamp)};
-	int r = path_climb(p, l->parent, &ret->path);
+	int r = pathname_climb(p, l->parent, &ret->path);
 	if (r == 0)
-		r = path_climb(p, l->parent, &ret->loser);
+		r = pathname_climb(p, l->parent, &ret->loser);
 	return r < 0 ? r : 1;
 }
 
@@ -117,15 +60,15 @@ static int find_link(struct pool *p, const struct object *o, size_t i, struct fo
 	if (r == 0)
 		won = object_link_at(p->cache, holder.o, l->parent, l->name, strlen(l->name));
 	dentry_shown(l, name);
-	path_begin(&ret->path, l->name);
-	path_begin(&ret->loser, name);
+	pathname_begin(&ret->path, l->name);
+	pathname_begin(&ret->loser, name);
 	ret->conflict =
 		(struct conflict){.here = !o->obsolete, .lost = side_of(l->lid, o->content)};
 	if (won)
 		ret->conflict.shown = side_of(won->lid, holder.o->content);
-	r = path_climb(p, l->parent, &ret->path);
+	r = pathname_climb(p, l->parent, &ret->path);
 	if (r == 0)
-		r = path_climb(p, l->parent, &ret->loser);
+		r = pathname_climb(p, l->parent, &ret->loser);
 	return r < 0 ? r : 1;
 }
 
@@ -159,8 +102,8 @@ static int each_of(struct pool *p, uint64_t id, struct found *found,
 			continue;
 		if (r < 0)
 			return r;
-		found->conflict.path = found->path.bytes + found->path.start;
-		found->conflict.loser = found->loser.bytes + found->loser.start;
+		found->conflict.path = pathname_text(&found->path);
+		found->conflict.loser = pathname_text(&found->loser);
 		r = fn(arg, &found->conflict);
 		if (r)
 			return r;

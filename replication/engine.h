@@ -41,6 +41,7 @@ struct session;
 struct worker;
 struct pending;
 struct graves;
+struct trash;
 struct catchup_in;
 struct brief_packer;
 
@@ -102,6 +103,7 @@ struct pool {
 	struct pair_list doubts, losers, merges, disturbed;
 
 	struct worker *worker;   /* threads and queue; NULL in the simulator */
+	struct trash *trash;     /* removed by peers; NULL: nothing is kept */
 	struct graves *graves;   /* removed by peers a moment ago; a lock of its own */
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */

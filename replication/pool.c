@@ -19,6 +19,7 @@
 #include "replication/pool_file.h"
 #include "replication/receive.h"
 #include "replication/session.h"
+#include "replication/trash.h"
 #include "replication/mapped.h"
 #include "replication/shadow.h"
 
@@ -130,6 +131,8 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	}
 	if (r == 0)
 		r = grave_begin(p);
+	if (r == 0 && config->trash)
+		r = trash_begin(p);
 	if (r == 0)
 		r = commit_recover(p);
 	if (r == 0)
@@ -166,6 +169,7 @@ void pool_free(struct pool *p)
 	if (!p)
 		return;
 	grave_end(p);
+	trash_end(p);
 	session_free_all(p);
 	receive_free(p);
 	catchup_in_free(p);

@@ -18,6 +18,7 @@ struct pool_config {
 	struct pool_io io;
 	uint64_t journal_max_bytes;
 	bool power_cut;       /* the machine went down meanwhile */
+	bool trash;           /* keep what peers remove for a while */
 	size_t segment_bytes; /* of the journal; 0: by its size */
 	uint64_t log_max;     /* 0: SESSION_LOG_MAX */
 	struct store *store;  /* taken over; NULL: the directory `backing` */

@@ -19,6 +19,7 @@
 #include "replication/pool_ops.h"
 #include "replication/pool_settings.h"
 #include "replication/session.h"
+#include "replication/trash.h"
 #include "replication/worker.h"
 
 struct pool_entry {
@@ -167,6 +168,7 @@ static int entry_open(struct pools *pools, struct pool_entry *e)
 		       .member_key = io_member_key},
 		.journal_max_bytes = pools->journal_max_bytes,
 		.power_cut = power_cut,
+		.trash = true,
 	};
 	if (r == 0)
 		r = pool_open_at(&config, &e->pool, e->problem, sizeof(e->problem));
@@ -625,6 +627,7 @@ size_t pools_status(struct pools *pools, struct pool_status *ret, size_t max)
 		object_counts(e->pool->cache, &s->files, &s->conflicts, &s->bytes);
 		s->journal_bytes = journal_bytes(e->pool->journal);
 		session_status(e->pool, s);
+		s->trash = trash_braked(e->pool);
 		s->durability =
 			pool_settings_table[POOL_SETTING_DURABILITY]
 				.words[pool_setting_number(e->pool, POOL_SETTING_DURABILITY)];

@@ -89,6 +89,7 @@ struct pool_status {
 	uint64_t bytes; /* used in the backing directory */
 	uint64_t journal_bytes;
 	uint64_t conflicts;
+	uint64_t trash;         /* files that the brake keeps */
 	uint64_t position;      /* our own last sequence number */
 	const char *durability; /* the level that is set; static */
 	bool degraded;          /* which cannot be kept now */

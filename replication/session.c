@@ -19,6 +19,7 @@
 #include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/room.h"
+#include "replication/trash.h"
 #include "replication/worker.h"
 
 enum { HELLO_ASK = 1, HELLO_STATE = 2 };
@@ -562,6 +563,7 @@ void session_tick(struct pool *p, uint64_t now_ms)
 		}
 	}
 	grave_clean(p, now_ms);
+	trash_tick(p, now_ms);
 	receive_retry(p);
 	catchup_tick(p);
 	fetch_pump(p);

@@ -68,6 +68,7 @@ static json_t *pool_json(const struct snapshot *snapshot, const struct snapshot_
 	ok = ok && set(o, "bytes", uint_value(status->bytes));
 	ok = ok && set(o, "journal_bytes", uint_value(status->journal_bytes));
 	ok = ok && set(o, "conflicts", uint_value(status->conflicts));
+	ok = ok && set(o, "trash", uint_value(status->trash));
 	ok = ok &&
 	     set(o, "durability", json_text(status->durability ? status->durability : "local"));
 	ok = ok && set(o, "durability_kept", json_boolean(!status->degraded));

@@ -215,13 +215,23 @@ static const struct {
 	void (*run)(struct orders *orders, struct control_request *request);
 	bool needs_fleet;
 } table[] = {
-	{"status", order_status, false},      {"version", order_version, false},
-	{"wait", order_wait, false},          {"conflicts", order_conflicts, false},
-	{"init", order_init, false},          {"join", order_join, false},
-	{"invite", order_invite, true},       {"leave", order_leave, true},
-	{"remove", order_remove, true},       {"pool-create", order_pool_create, true},
-	{"pool-join", order_pool_join, true}, {"pool-leave", order_pool_leave, true},
-	{"pool-set", order_pool_set, true},   {"pool-settings", order_pool_settings, true},
+	{"status", order_status, false},
+	{"version", order_version, false},
+	{"wait", order_wait, false},
+	{"conflicts", order_conflicts, false},
+	{"init", order_init, false},
+	{"join", order_join, false},
+	{"invite", order_invite, true},
+	{"leave", order_leave, true},
+	{"remove", order_remove, true},
+	{"pool-create", order_pool_create, true},
+	{"pool-join", order_pool_join, true},
+	{"pool-leave", order_pool_leave, true},
+	{"pool-set", order_pool_set, true},
+	{"pool-settings", order_pool_settings, true},
+	{"trash", order_trash, false},
+	{"trash-restore", order_trash_restore, false},
+	{"trash-empty", order_trash_empty, false},
 	{"mount", order_mount, false},
 };
 

@@ -6,30 +6,20 @@
 #include <string.h>
 
 #include "core/auto.h"
-#include "fuse/mounts.h"
 #include "net/fleet.h"
 #include "replication/conflicts.h"
-#include "replication/pools.h"
 #include "status/orders_parts.h"
 
 #define LIST_MAX 10000 /* in one answer; CONTROL_UNREAD_MAX bounds what it may be long */
-
-struct listed {
-	char name[FLEET_NAME_MAX + 1];
-	struct pool *pool;
-	bool mounted;
-	char mount[320];
-};
 
 struct listing {
 	uv_work_t work;
 	struct orders *orders;
 	struct control_request *request;
-	const char *only; /* borrowed from the request; "": all pools */
-	struct listed *pools;
+	struct orders_pool *pools;
 	size_t count;
 	json_t *conflicts;
-	const struct listed *now;
+	const struct orders_pool *now;
 	int r;
 };
 
@@ -54,7 +44,7 @@ static json_t *side_json(struct fleet *fleet, const struct conflict_side *side, 
 			 "number", (int)side->node, "time", (double)side->time_ns / 1e9);
 }
 
-static json_t *path_json(const struct listed *pool, const char *path)
+static json_t *path_json(const struct orders_pool *pool, const char *path)
 {
 	AUTO_FREE char *text = NULL;
 
@@ -111,27 +101,6 @@ static void on_listed(uv_work_t *work, int status)
 	node->job_done(node);
 }
 
-static void add_pool(void *arg, const char *name, struct pool *pool)
-{
-	struct listing *listing = arg;
-	struct mounts *mounts = listing->orders->node->mounts;
-
-	if (listing->only[0] && strcmp(listing->only, name) != 0)
-		return;
-	struct listed *grown =
-		realloc(listing->pools, (listing->count + 1) * sizeof(*listing->pools));
-	if (!grown) {
-		listing->r = -ENOMEM;
-		return;
-	}
-	listing->pools = grown;
-	struct listed *listed = &listing->pools[listing->count++];
-	listed->pool = pool;
-	listed->mounted = mounts_alive(mounts, name);
-	(void)snprintf(listed->name, sizeof(listed->name), "%s", name);
-	mounts_path(mounts, name, listed->mount, sizeof(listed->mount));
-}
-
 void order_conflicts(struct orders *orders, struct control_request *request)
 {
 	const char *only = orders_text_optional(request, "pool");
@@ -146,17 +115,12 @@ void order_conflicts(struct orders *orders, struct control_request *request)
 	}
 	listing->orders = orders;
 	listing->request = request;
-	listing->only = only;
 	listing->work.data = listing;
-	pools_each(orders->node->pools, add_pool, listing);
-	if (only[0] && listing->count == 0)
-		control_fail(
-			request, 2,
-			"this node holds no open pool \"%s\"; multiall pool list shows those it "
-			"holds",
-			only);
-	else if (uv_queue_work(loop_uv(orders->node->loop), &listing->work, list_run, on_listed) <
-		 0)
+	if (orders_pools(orders, request, only, &listing->pools, &listing->count) < 0) {
+		listing_free(listing);
+		return;
+	}
+	if (uv_queue_work(loop_uv(orders->node->loop), &listing->work, list_run, on_listed) < 0)
 		control_fail(request, 2, "no thread to list conflicts with");
 	else {
 		orders->looking++;

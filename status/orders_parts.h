@@ -12,6 +12,7 @@
 
 #include "core/json.h"
 #include "core/loop.h"
+#include "net/fleet.h"
 #include "status/control.h"
 #include "status/node.h"
 
@@ -61,6 +62,11 @@ void order_remove(struct orders *orders, struct control_request *request);
 /* orders_conflicts.c */
 void order_conflicts(struct orders *orders, struct control_request *request);
 
+/* orders_trash.c */
+void order_trash(struct orders *orders, struct control_request *request);
+void order_trash_restore(struct orders *orders, struct control_request *request);
+void order_trash_empty(struct orders *orders, struct control_request *request);
+
 /* orders_settings.c */
 void order_pool_set(struct orders *orders, struct control_request *request);
 void order_pool_settings(struct orders *orders, struct control_request *request);
@@ -70,6 +76,17 @@ void order_pool_create(struct orders *orders, struct control_request *request);
 void order_pool_join(struct orders *orders, struct control_request *request);
 void order_pool_leave(struct orders *orders, struct control_request *request);
 void order_mount(struct orders *orders, struct control_request *request);
+/* An open pool, for a job: none leaves while orders->looking. */
+struct orders_pool {
+	char name[FLEET_NAME_MAX + 1];
+	struct pool *pool;
+	bool mounted;
+	char mount[320];
+};
+/* The pool of that name, or ("") all. The caller frees the list. Answers the request if it fails.
+ */
+MUST_CHECK int orders_pools(struct orders *orders, struct control_request *request,
+			    const char *only, struct orders_pool **ret, size_t *ret_count);
 /* Joins and mounts one pool. */
 MUST_CHECK int orders_pool_enter(struct orders *orders, const char *name, char *error, size_t size);
 /* Unmounts and leaves one pool; `error` says what stands in the way. */

@@ -203,6 +203,53 @@ void order_pool_leave(struct orders *orders, struct control_request *request)
 	control_done(request, answer);
 }
 
+struct choice {
+	struct mounts *mounts;
+	const char *only;
+	struct orders_pool *pools;
+	size_t count;
+	bool failed;
+};
+
+static void choose_one(void *arg, const char *name, struct pool *pool)
+{
+	struct choice *choice = arg;
+
+	if (choice->failed || (choice->only[0] && strcmp(choice->only, name) != 0))
+		return;
+	struct orders_pool *grown =
+		realloc(choice->pools, (choice->count + 1) * sizeof(*choice->pools));
+	choice->failed = !grown;
+	if (!grown)
+		return;
+	choice->pools = grown;
+	struct orders_pool *chosen = &choice->pools[choice->count++];
+	*chosen = (struct orders_pool){.pool = pool, .mounted = mounts_alive(choice->mounts, name)};
+	(void)snprintf(chosen->name, sizeof(chosen->name), "%s", name);
+	mounts_path(choice->mounts, name, chosen->mount, sizeof(chosen->mount));
+}
+
+int orders_pools(struct orders *orders, struct control_request *request, const char *only,
+		 struct orders_pool **ret, size_t *ret_count)
+{
+	struct choice choice = {.mounts = orders->node->mounts, .only = only};
+
+	pools_each(orders->node->pools, choose_one, &choice);
+	if (!choice.failed && (choice.count || !only[0])) {
+		*ret = choice.pools;
+		*ret_count = choice.count;
+		return 0;
+	}
+	free(choice.pools);
+	control_fail(request, 2,
+		     choice.failed
+			     ? "no memory for \"%s\""
+			     : "this node holds no open pool \"%s\"; multiall pool list shows "
+			       "those it holds",
+		     only);
+	return -ENOENT;
+}
+
 struct mounting {
 	struct mounts *mounts;
 	const char *only; /* "": all */

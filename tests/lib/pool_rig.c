@@ -331,15 +331,18 @@ void rig_run(struct pool_rig *rig)
 
 char *rig_dump(struct pool_rig *rig, uint16_t node)
 {
-	static const char own[] = "/" POOL_RESERVED " ";
+	/* What each node has of its own: the directory, and its trash. Anything else in it differs.
+	 */
+	static const char *const own[] = {"/" POOL_RESERVED " ", "/" POOL_RESERVED "/trash"};
 	char *text;
 
 	assert_int_equal(store_dump(rig->nodes[node].store, STORE_DUMP_ALL, &text), 0);
-	char *line = strstr(text, own);
-	if (line) {
-		char *next = strchrnul(line, '\n');
-		next += *next == '\n';
-		memmove(line, next, strlen(next) + 1);
+	for (size_t i = 0; i < 2; i++) {
+		for (char *line; (line = strstr(text, own[i]));) {
+			char *next = strchrnul(line, '\n');
+			next += *next == '\n';
+			memmove(line, next, strlen(next) + 1);
+		}
 	}
 	return text;
 }
