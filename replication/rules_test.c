@@ -399,7 +399,15 @@ static void test_pace(void **state)
 	assert_int_equal(session_pace(ms, ms + SESSION_CALM_MS), SESSION_ACK_MS);
 	s.acked_ms = clock_boot_ms();
 	session_owe_within(&s, 0, 10);
+	assert_int_equal(s.ack_due_ms, s.acked_ms + SESSION_REST_MS);
+	s.acked_ms -= 50;
+	s.ack_due_ms--; /* as if it had been owed earlier: a new change puts it off, ... */
+	session_owe_within(&s, 0, 10);
+	assert_int_equal(s.ack_due_ms, s.acked_ms + 50 + SESSION_REST_MS);
+	s.acked_ms -= 150; /* ... but not beyond the pace */
+	session_owe_within(&s, 0, 10);
 	assert_int_equal(s.ack_due_ms, s.acked_ms + 400);
+	s.acked_ms += 200;
 	session_owe_within(&s, 0, SESSION_ACK_BYTES); /* much came: the journal waits for it */
 	assert_int_equal(s.ack_due_ms, s.acked_ms);
 	s.ack_due_ms = 0;

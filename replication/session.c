@@ -613,11 +613,17 @@ void session_owe(struct session *s)
 
 void session_owe_within(struct session *s, uint64_t within_ms, size_t bytes)
 {
-	uint64_t due = clock_boot_ms() + within_ms;
+	uint64_t now = clock_boot_ms();
+	uint64_t due = now + within_ms;
 
 	s->ack_bytes += bytes;
-	if (s->ack_bytes < SESSION_ACK_BYTES && due < s->acked_ms + s->ack_pace_ms)
-		due = s->acked_ms + s->ack_pace_ms;
+	uint64_t paced = s->acked_ms + s->ack_pace_ms;
+	if (s->ack_bytes < SESSION_ACK_BYTES && due < paced) {
+		uint64_t rest = now + SESSION_REST_MS;
+		due = rest < paced ? rest : paced;
+		if (s->ack_due_ms > now)
+			s->ack_due_ms = 0; /* the rest that it waited for has not come */
+	}
 	owe_at(s, due);
 }
 

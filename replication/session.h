@@ -27,6 +27,7 @@
 #define SESSION_ACK_MAX_MS 1000
 #define SESSION_ACK_BYTES  (1u << 20)
 #define SESSION_CALM_MS    500
+#define SESSION_REST_MS    250 /* and no longer after the last change of many */
 /* A peer that missed more than this gets the state: many changes to one object go as one. */
 #define SESSION_LOG_MAX     (8u << 20)
 #define SESSION_UNACKED_MAX 4096 /* batches remembered for "behind"; older ones are summed up */
