@@ -44,6 +44,12 @@ struct timespec place_timespec(int64_t ns)
 
 int place_touch(struct pool *p, struct object *dir, int64_t time_ns, stamp_t stamp, bool local)
 {
+	AUTO_REF struct object_ref one = {.cache = p->cache};
+
+	if (dir->alias_of) { /* it has become one with another by this very step */
+		int r = object_get(p->cache, dir->id, &one.o);
+		return r < 0 ? r : place_touch(p, one.o, time_ns, stamp, local);
+	}
 	/* The step that calls for this has set the time of the day: even a change that comes late
 	 * has to put back the time of the latest one. */
 	if (!dir->times || stamp_after(stamp, dir->times)) {
