@@ -232,6 +232,42 @@ static int adopt_at(struct pool *p, uint64_t parent, const char *name, int depth
 	return adopt_new(p, parent, name, &handle, &st, depth);
 }
 
+static int find_strays(struct pool *p, const struct object *dir, int depth);
+
+static int find_stray(void *arg, const char *name, uint64_t id, mode_t type)
+{
+	const struct adopt *a = arg;
+	struct pool *p = a->p;
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+
+	(void)type;
+	if (a->parent == POOL_ROOT_ID && strcmp(name, POOL_RESERVED) == 0)
+		return 0;
+	if (!id || object_get(p->cache, id, &o.o) < 0)
+		return adopt_at(p, a->parent, name, a->depth);
+	if (!S_ISDIR(o.o->type) || !object_link_at(p->cache, o.o, a->parent, name, strlen(name)))
+		return 0;
+	return find_strays(p, o.o, a->depth + 1);
+}
+
+static int find_strays(struct pool *p, const struct object *dir, int depth)
+{
+	struct adopt a = {.p = p, .parent = dir->id, .depth = depth};
+
+	return depth > ADOPT_DEPTH_MAX ? -ELOOP
+				       : p->store->ops->entries(p->store, &dir->handle, find_stray, &a);
+}
+
+int adopt_strays(struct pool *p)
+{
+	AUTO_REF struct object_ref root = {.cache = p->cache};
+	AUTO_LOCKS struct locks_held held;
+
+	locks_take_all(&p->locks, &held);
+	int r = object_get(p->cache, POOL_ROOT_ID, &root.o);
+	return r < 0 ? r : find_strays(p, root.o, 0);
+}
+
 int adopt_entry(struct pool *p, uint64_t parent, const char *name)
 {
 	AUTO_LOCKS struct locks_held held;

@@ -272,7 +272,11 @@ static int make_there(struct pool *p, struct object *dir, struct object *o, stru
 		there = &left;
 	if (there) {
 		o->handle = *there;
-		return p->store->ops->set_id(p->store, &o->handle, o->id);
+		int r = p->store->ops->set_id(p->store, &o->handle, o->id);
+		return r < 0 || ctx->adopt
+			       ? r
+			       : p->store->ops->set_owner(p->store, &o->handle, o->attrs.mode,
+							  o->attrs.uid, o->attrs.gid);
 	}
 	if (!ctx->local) {
 		int r = place_link(p, o, l, NULL);

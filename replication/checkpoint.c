@@ -10,6 +10,7 @@
 #include "core/auto.h"
 #include "core/io.h"
 #include "core/log.h"
+#include "replication/commit.h"
 #include "replication/index.h"
 
 #define CHECKPOINT_NAME "checkpoint.db"
@@ -232,6 +233,10 @@ static int copy_index(struct pool *p, const char *staged, const char *path, uint
 {
 	AUTO_FREE char *from = path_join(p->dir, "index.db");
 	int r = from ? index_copy(from, staged) : -ENOMEM;
+
+	/* What it knows as sealed must be so after a power cut: see renew.h. */
+	if (r == 0)
+		r = commit_sync(p, journal_tail(p->journal));
 
 	if (r == 0)
 		r = kept_from(staged, ret_pos);

@@ -17,7 +17,9 @@
 #include "replication/fetch.h"
 #include "replication/grave.h"
 #include "replication/losers.h"
+#include "replication/pool_ops.h"
 #include "replication/receive.h"
+#include "replication/renew.h"
 #include "replication/rewind.h"
 #include "replication/session.h"
 
@@ -409,7 +411,10 @@ int commit_recover(struct pool *p)
 	uint64_t pos = state.open_from < state.pos ? state.open_from : state.pos;
 	pool_enter(p);
 	p->recovering = true;
-	r = rewind_tree(p, state.pos);
+	if (p->power_cut)
+		r = renew_open_records(p, pos, state.pos);
+	if (r == 0)
+		r = rewind_tree(p, state.pos);
 	while (r == 0) {
 		r = journal_read(p->journal, &reader, pos, &f);
 		if (r <= 0)
@@ -421,6 +426,10 @@ int commit_recover(struct pool *p)
 	if (r == 0)
 		r = ahead_end(p);
 	p->recovering = false;
+	renew_end(p);
+	/* What reached the tree and not the journal is this node's alone. */
+	if (r == 0 && p->power_cut)
+		r = adopt_strays(p);
 	if (r == 0 && claim_all(p) < 0)
 		log_warn("pool \"%s\": names are put right later", p->name);
 	pool_leave(p);

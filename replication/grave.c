@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replication/grave.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,14 +27,17 @@ static void name_of(const char *prefix, uint64_t id, char ret[32])
 	(void)snprintf(ret, 32, "%s%016llx", prefix, (unsigned long long)id);
 }
 
-static void remove_name(struct pool *p, const char *prefix, uint64_t id)
+/* False: it has to be tried again. */
+static bool remove_name(struct pool *p, const char *prefix, uint64_t id)
 {
+	const struct store_ops *ops = p->store->ops;
 	char name[32];
 
 	name_of(prefix, id, name);
-	/* If it does not go now, it goes at the next start. */
-	if (p->store->ops->unlink(p->store, &p->private_dir, name, false) < 0)
-		(void)p->store->ops->unlink(p->store, &p->private_dir, name, true);
+	int r = ops->unlink(p->store, &p->private_dir, name, false);
+	if (r == -EISDIR)
+		r = ops->unlink(p->store, &p->private_dir, name, true);
+	return r == 0 || r == -ENOENT;
 }
 
 /* Makes room for one more; the id that had to go for it, 0: none. */
@@ -76,7 +80,7 @@ void grave_keep(struct pool *p, const struct object *o, const struct object *dir
 		return;
 	uint64_t oldest = note(p->graves, o->id);
 	if (oldest)
-		remove_name(p, GRAVE_PREFIX, oldest);
+		(void)remove_name(p, GRAVE_PREFIX, oldest);
 }
 
 void grave_clean(struct pool *p, uint64_t now_ms)
@@ -93,7 +97,7 @@ void grave_clean(struct pool *p, uint64_t now_ms)
 			g->first = (g->first + 1) % GRAVES_MAX;
 			g->count--;
 		}
-		remove_name(p, GRAVE_PREFIX, id);
+		(void)remove_name(p, GRAVE_PREFIX, id);
 	}
 }
 
@@ -204,10 +208,12 @@ void grave_values_flushed(struct pool *p, size_t count)
 	if (count == SIZE_MAX && remove_left(p, VALUES_PREFIX) < 0)
 		return; /* at the next start */
 	count = count < g->value_count ? count : g->value_count;
-	for (size_t i = 0; i < count; i++)
-		remove_name(p, VALUES_PREFIX, g->values[i]);
-	g->value_count -= count;
-	memmove(g->values, g->values + count, g->value_count * sizeof(g->values[0]));
+	size_t left = 0;
+	for (size_t i = 0; i < g->value_count; i++) {
+		if (i >= count || !remove_name(p, VALUES_PREFIX, g->values[i]))
+			g->values[left++] = g->values[i];
+	}
+	g->value_count = left;
 }
 
 int grave_begin(struct pool *p)

@@ -274,6 +274,24 @@ void journal_void(struct journal *j, const struct journal_ticket *ticket,
 	journal_done(j, ticket);
 }
 
+int journal_rewrite(struct journal *j, uint64_t pos, const struct record *record)
+{
+	uint8_t head[RECORD_HEAD_MAX];
+	struct wr w = wr_init(head, sizeof(head));
+
+	record_write_head(&w, record);
+	assert(!w.failed);
+	struct iovec parts[2] = {
+		{.iov_base = head, .iov_len = wr_used(&w)},
+		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record->data_size},
+	};
+	AUTO_LOCK(held, &j->lock);
+	const struct segment *s = segment_of(j, pos);
+	return s ? segment_put(s, (off_t)(pos % j->segment_size), pos, JOURNAL_OWN, parts,
+			       record->data_size ? 2 : 1)
+		 : MA_EGAP;
+}
+
 int journal_append_frame(struct journal *j, enum journal_kind kind, const void *data, size_t size,
 			 uint64_t *ret_pos)
 {

@@ -60,6 +60,9 @@ void journal_done(struct journal *j, const struct journal_ticket *ticket);
 void journal_void(struct journal *j, const struct journal_ticket *ticket,
 		  const struct record *record);
 
+/* During recovery: the own record at `pos` becomes this one, of the same size. */
+MUST_CHECK int journal_rewrite(struct journal *j, uint64_t pos, const struct record *record);
+
 /* A foreign batch or merged state, as it came. MA_ECORRUPT for a batch that is none. */
 MUST_CHECK int journal_append_frame(struct journal *j, enum journal_kind kind, const void *data,
 				    size_t size, uint64_t *ret_pos);

@@ -121,6 +121,7 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	p->key = config->key;
 	p->io = config->io;
 	p->journal_max = config->journal_max_bytes;
+	p->power_cut = config->power_cut;
 	p->log_max = config->log_max ? config->log_max : SESSION_LOG_MAX;
 	p->slot = (uint16_t)(config->node * SLOT_INCARNATIONS + config->incarnation);
 	error[0] = '\0';

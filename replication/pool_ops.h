@@ -57,6 +57,9 @@ MUST_CHECK int branch_promote(struct pool *p, uint64_t branch);
  * pool. */
 MUST_CHECK int adopt_entry(struct pool *p, uint64_t parent, const char *name);
 
+/* The same for all that the objects do not know, after a power cut. Barrier held. */
+MUST_CHECK int adopt_strays(struct pool *p);
+
 /* The whole backing directory of a new pool. Enters the pool itself. */
 MUST_CHECK int adopt_tree(struct pool *p);
 

@@ -13,6 +13,7 @@
 #include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/place.h"
+#include "replication/renew.h"
 
 #define DEPTH_MAX 4096 /* directories above each other */
 
@@ -241,6 +242,12 @@ static int look(struct rewind *w, const struct object *dir, const char *name)
 
 	if (r < 0)
 		return r == -ENOENT || r == -ESTALE || r == -ENOTDIR ? 0 : r;
+	if (renew_stamp(w->p, id) != id) {
+		id = renew_stamp(w->p, id);
+		r = place_rename_id(w->p, &handle, id);
+		if (r < 0)
+			return r;
+	}
 	struct touched *t = find(w, id);
 	if (!t)
 		return 0;
