@@ -254,8 +254,9 @@ static int find_strays(struct pool *p, const struct object *dir, int depth)
 {
 	struct adopt a = {.p = p, .parent = dir->id, .depth = depth};
 
-	return depth > ADOPT_DEPTH_MAX ? -ELOOP
-				       : p->store->ops->entries(p->store, &dir->handle, find_stray, &a);
+	return depth > ADOPT_DEPTH_MAX
+		       ? -ELOOP
+		       : p->store->ops->entries(p->store, &dir->handle, find_stray, &a);
 }
 
 int adopt_strays(struct pool *p)

@@ -107,8 +107,8 @@ struct pool {
 	struct graves *graves;   /* removed by peers a moment ago; a lock of its own */
 	struct pending *pending; /* batches that wait; worker thread */
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
-	bool power_cut;           /* ... before this recovery */
-	struct renewed *renewed;  /* see renew.h */
+	bool power_cut;          /* ... before this recovery */
+	struct renewed *renewed; /* see renew.h */
 	bool recovering;         /* the journal is repeated: the tree may be ahead of the objects */
 	uint64_t recovered_dir;  /* where losers were last looked for then */
 	bool in_refused, merging; /* somebody else offered meanwhile; it is merged: no position */

@@ -10,7 +10,7 @@
 struct renewed {
 	struct {
 		uint64_t seq, pos; /* of the record, in the journal */
-	} *open;
+	} * open;
 	size_t first, count, capacity;
 };
 
