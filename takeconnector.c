@@ -25,7 +25,9 @@
 #include "core/settings.h"
 #include "core/version.h"
 #include "fuse/mounts.h"
+#include "health/health.h"
 #include "net/fleet.h"
+#include "net/message.h"
 #include "net/net.h"
 #include "replication/pools.h"
 #include "status/control.h"
@@ -73,6 +75,7 @@ static void on_up(void *arg, uint16_t number)
 
 	log_info("node %u: connected", (unsigned int)number);
 	pools_node_up(daemon->node.pools, number);
+	health_node_up(daemon->node.health, number);
 }
 
 static void on_down(void *arg, uint16_t number)
@@ -83,11 +86,28 @@ static void on_down(void *arg, uint16_t number)
 	pools_node_down(daemon->node.pools, number);
 }
 
+static const uint16_t health_types[HEALTH_MESSAGES] = {
+	[HEALTH_MESSAGE_REPORT] = MESSAGE_HEALTH_REPORT,
+	[HEALTH_MESSAGE_RULES] = MESSAGE_HEALTH_RULES,
+	[HEALTH_MESSAGE_ASK] = MESSAGE_HEALTH_ASK,
+	[HEALTH_MESSAGE_ANSWER] = MESSAGE_HEALTH_ANSWER,
+};
+
 static void on_message(void *arg, uint16_t number, struct net_message *message)
 {
 	const struct daemon *daemon = arg;
+	int type = 0;
 
-	pools_message(daemon->node.pools, number, message);
+	while (type < HEALTH_MESSAGES && health_types[type] != message->type)
+		type++;
+	if (type == HEALTH_MESSAGES) {
+		pools_message(daemon->node.pools, number, message);
+		return;
+	}
+	health_message(daemon->node.health, number, (enum health_message)type, message->body,
+		       message->size);
+	net_consumed(daemon->node.net, number, message->class, message->size);
+	free(message);
 }
 
 static void on_writable(void *arg, uint16_t number, enum net_class class)
@@ -135,6 +155,156 @@ static void stop_net(struct node *node)
 		return;
 	pools_set_net(node->pools, NULL);
 	net_free(take_ptr(node->net));
+}
+
+/* ---- what the monitor knows of the other parts */
+
+static uint16_t health_self(void *arg, char ret_name[64])
+{
+	const struct daemon *daemon = arg;
+	struct member self = {0};
+
+	if (fleet_exists(daemon->node.fleet))
+		fleet_self(daemon->node.fleet, &self);
+	if (self.name[0])
+		memcpy(ret_name, self.name, sizeof(self.name));
+	else if (gethostname(ret_name, 63) < 0)
+		(void)snprintf(ret_name, 64, "localhost");
+	ret_name[63] = '\0';
+	return self.number;
+}
+
+static void health_name(void *arg, uint16_t number, char ret_name[64])
+{
+	const struct daemon *daemon = arg;
+	struct member member;
+
+	(void)snprintf(ret_name, 64, "%u", number);
+	if (fleet_member(daemon->node.fleet, number, &member) == 0)
+		memcpy(ret_name, member.name, sizeof(member.name));
+}
+
+static size_t pools_read(const struct daemon *daemon, struct pool_status **ret)
+{
+	size_t count = pools_status(daemon->node.pools, NULL, 0);
+	struct pool_status *all = calloc(count + 1, sizeof(*all));
+	size_t now = all ? pools_status(daemon->node.pools, all, count) : 0;
+
+	*ret = all;
+	return now < count ? now : count;
+}
+
+static size_t health_pools(void *arg, struct health_pool *ret, size_t max)
+{
+	const struct daemon *daemon = arg;
+	AUTO_FREE struct pool_status *all = NULL;
+	size_t count = pools_read(daemon, &all);
+
+	count = !all ? 0 : count < max ? count : max;
+	for (size_t i = 0; i < count; i++) {
+		ret[i].id = all[i].id;
+		memcpy(ret[i].name, all[i].name, sizeof(all[i].name));
+		memcpy(ret[i].backing, all[i].backing, sizeof(all[i].backing));
+		mounts_path(daemon->node.mounts, all[i].name, ret[i].mount, sizeof(ret[i].mount));
+	}
+	return count;
+}
+
+/* For how long someone who is connected has owed us an answer; and who is not equal. */
+static void health_peers(const struct daemon *daemon, const struct pool_status *status,
+			 struct check_pool *ret)
+{
+	double up_s = (double)(clock_boot_ms() - daemon->node.started_ms) / 1000;
+	size_t connected = 0;
+
+	ret->in_sync = status->in_sync;
+	for (size_t i = 0; i < status->peer_count && i < POOL_PEERS_MAX; i++) {
+		const struct pool_peer_status *peer = &status->peers[i];
+		double age = peer->last_ack_age_s < 0 ? up_s : peer->last_ack_age_s;
+
+		if (strcmp(peer->state, "offline") == 0)
+			continue;
+		connected++;
+		if (peer->behind_ops && age > ret->lag_s)
+			ret->lag_s = age;
+		if (peer->equal)
+			continue;
+		ret->in_sync = false;
+		(void)snprintf(ret->why, sizeof(ret->why), "not proven equal with node %u (%s)",
+			       peer->node, peer->state);
+	}
+	if (status->peer_count && connected == 0) {
+		ret->in_sync = false;
+		(void)snprintf(ret->why, sizeof(ret->why),
+			       "no other node that holds it is connected");
+	}
+}
+
+static void health_pool(void *arg, const char *name, struct check_pool *ret)
+{
+	const struct daemon *daemon = arg;
+	AUTO_FREE struct pool_status *all = NULL;
+	size_t count = pools_read(daemon, &all);
+
+	*ret = (struct check_pool){0};
+	for (size_t i = 0; all && i < count; i++) {
+		if (strcmp(all[i].name, name) != 0)
+			continue;
+		ret->known = true;
+		ret->open = all[i].open;
+		ret->conflicts = all[i].conflicts;
+		(void)snprintf(ret->why, sizeof(ret->why), "%.150s", all[i].problem);
+		if (ret->open)
+			health_peers(daemon, &all[i], ret);
+	}
+}
+
+static bool health_in_pool(void *arg, uint16_t number, uint64_t pool)
+{
+	const struct daemon *daemon = arg;
+	struct member member;
+
+	if (fleet_member(daemon->node.fleet, number, &member) < 0 || member.state != MEMBER_ACTIVE)
+		return false;
+	for (size_t i = 0; i < member.pool_count && i < FLEET_POOLS_MAX; i++) {
+		if (member.pools[i].id == pool)
+			return true;
+	}
+	return false;
+}
+
+static void health_send(void *arg, uint16_t number, enum health_message type, const void *data,
+			size_t size)
+{
+	const struct daemon *daemon = arg;
+	const struct net_part part = {.data = data, .size = size};
+
+	/* What cannot be sent is sent again: reports every ten seconds, rules when it is back. */
+	if (daemon->node.net &&
+	    net_send(daemon->node.net, number, NET_CONTROL, health_types[type], &part, 1) < 0)
+		log_debug("node %u: a message of the monitor was not sent", (unsigned int)number);
+}
+
+static int start_health(struct daemon *daemon, char *error, size_t size)
+{
+	char settings[1024], state[1024];
+	const struct health_config config = {
+		.loop = daemon->loop,
+		.settings_dir = settings,
+		.state_dir = state,
+		.arg = daemon,
+		.self = health_self,
+		.pools = health_pools,
+		.pool = health_pool,
+		.in_pool = health_in_pool,
+		.send = health_send,
+		.name = health_name,
+	};
+
+	(void)snprintf(settings, sizeof(settings), "%s.d", daemon->places.settings);
+	(void)snprintf(state, sizeof(state), "%s/health", daemon->places.state);
+	int r = health_new(&config, &daemon->node.health);
+	return r < 0 ? err_say(error, size, r, "cannot start the monitor: %s", err_text(r)) : 0;
 }
 
 /* ---- start */
@@ -201,6 +371,9 @@ static int start_parts(struct daemon *daemon, char *error, size_t size)
 			       daemon->settings.ring, &node->mounts);
 	if (r < 0)
 		return err_say(error, size, r, "cannot prepare the pools: %s", err_text(r));
+	r = start_health(daemon, error, size);
+	if (r < 0)
+		return r;
 	if (fleet_exists(node->fleet)) {
 		r = start_net(node, error, size);
 		if (r < 0)
@@ -299,6 +472,7 @@ static void stop_parts(struct daemon *daemon)
 	control_free(daemon->control);
 	orders_free(daemon->orders);
 	http_free(daemon->http);
+	health_free(take_ptr(node->health));
 	mounts_free(node->mounts);
 	if (node->pools)
 		pools_free(node->pools);

@@ -81,6 +81,14 @@ int cmd_conflicts_resolve(struct cli *cli, const struct args *args);
 int cmd_trash_list(struct cli *cli, const struct args *args);
 int cmd_trash_restore(struct cli *cli, const struct args *args);
 int cmd_trash_empty(struct cli *cli, const struct args *args);
+/* cmd_health.c */
+int cmd_health(struct cli *cli, const struct args *args);
+int cmd_health_explain(struct cli *cli, const struct args *args);
+int cmd_health_check(struct cli *cli, const struct args *args);
+int cmd_health_codes(struct cli *cli, const struct args *args);
+int cmd_health_lint(struct cli *cli, const struct args *args);
+int cmd_health_set(struct cli *cli, const struct args *args);
+int cmd_health_rules(struct cli *cli, const struct args *args);
 /* cmd_settings.c */
 int cmd_settings(struct cli *cli, const struct args *args);
 

@@ -202,8 +202,15 @@ static void add_member(struct table *table, const json_t *member)
 		table_add(table, SHOW_PLAIN, "%.2f ms", (double)rtt_us / 1000);
 	else
 		table_add(table, SHOW_DIM, "%s", self ? "-" : "not measured");
-	/* Nothing checks baselines yet: code 0 says that, not that all is well. */
-	table_add(table, SHOW_DIM, "%s", code ? "?" : "not measured");
+	if (code == 0)
+		table_add(table, SHOW_GOOD, "ok");
+	else
+		table_add(table,
+			  code / 1000 == 3   ? SHOW_BAD
+			  : code / 1000 == 5 ? SHOW_DIM
+					     : SHOW_WAIT,
+			  "SBM-%04d %s", (int)code,
+			  json_get_text(json_object_get(member, "sbm"), "text", ""));
 	table_add(table, SHOW_DIM, "%s",
 		  self ? "this node" : json_get_text(member, "held_reason", ""));
 }

@@ -53,6 +53,11 @@ static const struct arg_option options_resolve[] = {
 	{0},
 };
 
+static const struct arg_option options_lint[] = {
+	{"pool", "NAME", "FILE is to be the rules of this pool, not a file of this node", false},
+	{0},
+};
+
 const struct verb verbs[] = {
 	{"init", "", "found a fleet with this node as its first",
 	 "Makes the key of a new fleet and signs this node in as its first member. Done once, on "
@@ -153,6 +158,35 @@ const struct verb verbs[] = {
 	 "time is up before. With POSITION it returns once what the other node had written is "
 	 "here; there, getfattr --only-values -n user.multiall.position FILE prints it.",
 	 0, 1, options_wait, cmd_wait},
+	{"health explain", "[NODE] RULE", "each field of a rule, and the line that set it",
+	 "Which value is in force, from which file and line, in which scope, and whether it is "
+	 "locked or an exception. Without NODE: on this one.",
+	 1, 2, NULL, cmd_health_explain},
+	{"health check", "RULE[@POOL]", "the state of a rule, as a Nagios plugin",
+	 "Prints one line with performance data and exits with 0 (ok), 1 (warning), 2 (critical) "
+	 "or "
+	 "3 (unknown). Of a rule that is there for several pools the worst one.",
+	 1, 1, NULL, cmd_health_check},
+	{"health codes", "", "list the codes and the checks that are built in",
+	 "What SBM-SDCC means, and what may stand behind \"check =\".", 0, 0, NULL,
+	 cmd_health_codes},
+	{"health lint", "[FILE]", "what is wrong with rules, or worth a look",
+	 "Without FILE: of the rules in force. With FILE (- is standard input): of that text, "
+	 "which "
+	 "is not taken into use. Exit 1 if something is wrong.",
+	 0, 1, options_lint, cmd_health_lint},
+	{"health set", "POOL FILE", "give a pool its rules, on all its nodes",
+	 "FILE (- is standard input) takes the place of the rules that the pool has. A text with "
+	 "an "
+	 "error is refused. See multiall-health(5).",
+	 2, 2, NULL, cmd_health_set},
+	{"health rules", "POOL", "print the rules of a pool",
+	 "As multiall health set has taken them, on whichever node.", 1, 1, NULL, cmd_health_rules},
+	{"health", "[NODE]", "what is checked on a node, and how it is",
+	 "The rules of the baseline, each with its code, how long it has been so, and what follows "
+	 "from it. Of other nodes: what is not good there. Exit 0 if nothing is degraded, critical "
+	 "or unknown, else 1.",
+	 0, 1, NULL, cmd_health},
 	{"settings", "", "show and check the settings of this node",
 	 "Reads /etc/multiall/multiall.conf as the daemon would, names file and line of an error, "
 	 "and "

@@ -45,6 +45,13 @@ STUB(cmd_pool_leave)
 STUB(cmd_pool_list)
 STUB(cmd_status)
 STUB(cmd_wait)
+STUB(cmd_health)
+STUB(cmd_health_explain)
+STUB(cmd_health_check)
+STUB(cmd_health_codes)
+STUB(cmd_health_lint)
+STUB(cmd_health_set)
+STUB(cmd_health_rules)
 STUB(cmd_pool_set)
 STUB(cmd_pool_settings)
 STUB(cmd_trash_list)
@@ -178,6 +185,14 @@ static void test_verbs(void **state)
 		{{"pool", "set", "web", "a=b"}, "cmd_pool_set", 12},
 		{{"status"}, "cmd_status", 10},
 		{{"wait"}, "cmd_wait", 10},
+		{{"health"}, "cmd_health", 10},
+		{{"health", "n2"}, "cmd_health", 11},
+		{{"health", "explain", "r"}, "cmd_health_explain", 11},
+		{{"health", "explain", "n2", "r"}, "cmd_health_explain", 12},
+		{{"health", "check"}, "", CLI_ERROR},
+		{{"health", "codes"}, "cmd_health_codes", 10},
+		{{"health", "lint"}, "cmd_health_lint", 10},
+		{{"health", "set", "web", "f"}, "cmd_health_set", 12},
 		{{"wait", "web@64:1"}, "cmd_wait", 11},
 		{{"trash"}, "cmd_trash_list", 10},
 		{{"trash", "restore", "a", "b"}, "cmd_trash_restore", 12},

@@ -29,7 +29,7 @@ void check_run(const struct check_call *call, struct check_answer *ret)
 	if (call->kind < CHECK_KINDS && functions[call->kind])
 		functions[call->kind](call, ret);
 	else
-		answer_nothing(ret, "this kind of check is not known here");
+		check_say_nothing(ret, "this kind of check is not known here");
 }
 
 #define SAY(ret, format)                                                                           \
@@ -40,8 +40,8 @@ void check_run(const struct check_call *call, struct check_answer *ret)
 		va_end(args);                                                                      \
 	} while (0)
 
-void answer_value(struct check_answer *ret, const struct check_call *call, double value,
-		  const char *format, ...)
+void check_say_value(struct check_answer *ret, const struct check_call *call, double value,
+		     const char *format, ...)
 {
 	const struct kind *kind = &kind_table[call->kind];
 	/* Nagios knows seconds, percent, bytes and counts; nothing else has a unit there. */
@@ -53,19 +53,19 @@ void answer_value(struct check_answer *ret, const struct check_call *call, doubl
 	(void)snprintf(ret->perfdata, sizeof(ret->perfdata), "%s=%.6g%s", kind->name, value, unit);
 }
 
-void answer_fault(struct check_answer *ret, const char *format, ...)
+void check_say_fault(struct check_answer *ret, const char *format, ...)
 {
 	SAY(ret, format);
 	ret->sample = (struct sample){.kind = SAMPLE_FAULT};
 }
 
-void answer_good(struct check_answer *ret, const char *format, ...)
+void check_say_good(struct check_answer *ret, const char *format, ...)
 {
 	SAY(ret, format);
 	ret->sample = (struct sample){.kind = SAMPLE_LEVEL, .level = LEVEL_OK};
 }
 
-void answer_nothing(struct check_answer *ret, const char *format, ...)
+void check_say_nothing(struct check_answer *ret, const char *format, ...)
 {
 	SAY(ret, format);
 	ret->sample = (struct sample){.kind = SAMPLE_NOTHING};
@@ -91,19 +91,19 @@ void check_pool_run(enum check_kind kind, const char *name, const struct check_p
 
 	*ret = (struct check_answer){.sample.kind = SAMPLE_NOTHING};
 	if (!pool->known)
-		answer_nothing(ret, "this node does not hold the pool %s", name);
+		check_say_nothing(ret, "this node does not hold the pool %s", name);
 	else if (!pool->open)
-		answer_fault(ret, "pool %s is not open: %s", name, pool->why);
+		check_say_fault(ret, "pool %s is not open: %s", name, pool->why);
 	else if (kind == CHECK_POOL_LAG)
-		answer_value(ret, &call, pool->lag_s,
-			     pool->lag_s > 0 ? "pool %s: unconfirmed for %.0f s"
-					     : "pool %s: all is confirmed, or on its way",
-			     name, pool->lag_s);
+		check_say_value(ret, &call, pool->lag_s,
+				pool->lag_s > 0 ? "pool %s: unconfirmed for %.0f s"
+						: "pool %s: all is confirmed, or on its way",
+				name, pool->lag_s);
 	else if (kind == CHECK_POOL_CONFLICTS)
-		answer_value(ret, &call, (double)pool->conflicts, "pool %s: %llu conflicts", name,
-			     (unsigned long long)pool->conflicts);
+		check_say_value(ret, &call, (double)pool->conflicts, "pool %s: %llu conflicts",
+				name, (unsigned long long)pool->conflicts);
 	else if (pool->in_sync)
-		answer_good(ret, "pool %s is in sync", name);
+		check_say_good(ret, "pool %s is in sync", name);
 	else
-		answer_fault(ret, "pool %s is not in sync: %s", name, pool->why);
+		check_say_fault(ret, "pool %s is not in sync: %s", name, pool->why);
 }

@@ -59,13 +59,13 @@ void check_http(const struct check_call *call, struct check_answer *ret);
 void check_certificate(const struct check_call *call, struct check_answer *ret);
 
 /* How they say it. A value gets performance data under the name of the kind. */
-void answer_value(struct check_answer *ret, const struct check_call *call, double value,
-		  const char *format, ...) __attribute__((format(printf, 4, 5)));
-void answer_fault(struct check_answer *ret, const char *format, ...)
+void check_say_value(struct check_answer *ret, const struct check_call *call, double value,
+		     const char *format, ...) __attribute__((format(printf, 4, 5)));
+void check_say_fault(struct check_answer *ret, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-void answer_good(struct check_answer *ret, const char *format, ...)
+void check_say_good(struct check_answer *ret, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-void answer_nothing(struct check_answer *ret, const char *format, ...)
+void check_say_nothing(struct check_answer *ret, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* A small file of /proc or /sys, with a zero behind it; false if it can't be read. */

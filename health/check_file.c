@@ -25,7 +25,7 @@ static bool statfs_take(const struct check_call *call, struct statvfs *fs, struc
 {
 	if (statvfs(call->words[0], fs) == 0)
 		return true;
-	answer_nothing(ret, "%.150s: %s", call->words[0], err_text(-errno));
+	check_say_nothing(ret, "%.150s: %s", call->words[0], err_text(-errno));
 	return false;
 }
 
@@ -40,9 +40,9 @@ void check_space(const struct check_call *call, struct check_answer *ret)
 	double used = (double)(fs.f_blocks - fs.f_bfree);
 	double left = (double)fs.f_bavail;
 	size_text((uint64_t)fs.f_bavail * fs.f_frsize, free_text, sizeof(free_text));
-	answer_value(ret, call, used + left > 0 ? 100 * left / (used + left) : 100,
-		     "%.120s: %s free (%.0f %%)", call->words[0], free_text,
-		     used + left > 0 ? 100 * left / (used + left) : 100);
+	check_say_value(ret, call, used + left > 0 ? 100 * left / (used + left) : 100,
+			"%.120s: %s free (%.0f %%)", call->words[0], free_text,
+			used + left > 0 ? 100 * left / (used + left) : 100);
 }
 
 void check_inodes(const struct check_call *call, struct check_answer *ret)
@@ -52,12 +52,13 @@ void check_inodes(const struct check_call *call, struct check_answer *ret)
 	if (!statfs_take(call, &fs, ret))
 		return;
 	if (fs.f_files == 0) {
-		answer_good(ret, "%.120s: its file system does not count inodes", call->words[0]);
+		check_say_good(ret, "%.120s: its file system does not count inodes",
+			       call->words[0]);
 		return;
 	}
 	double share = 100 * (double)fs.f_favail / (double)fs.f_files;
-	answer_value(ret, call, share, "%.120s: %llu inodes free (%.0f %%)", call->words[0],
-		     (unsigned long long)fs.f_favail, share);
+	check_say_value(ret, call, share, "%.120s: %llu inodes free (%.0f %%)", call->words[0],
+			(unsigned long long)fs.f_favail, share);
 }
 
 void check_writable(const struct check_call *call, struct check_answer *ret)
@@ -67,9 +68,9 @@ void check_writable(const struct check_call *call, struct check_answer *ret)
 	if (!statfs_take(call, &fs, ret))
 		return;
 	if (fs.f_flag & ST_RDONLY)
-		answer_fault(ret, "%.150s is mounted read-only", call->words[0]);
+		check_say_fault(ret, "%.150s is mounted read-only", call->words[0]);
 	else
-		answer_good(ret, "%.150s is mounted for writing", call->words[0]);
+		check_say_good(ret, "%.150s is mounted for writing", call->words[0]);
 }
 
 void check_mount(const struct check_call *call, struct check_answer *ret)
@@ -83,7 +84,7 @@ void check_mount(const struct check_call *call, struct check_answer *ret)
 	(void)snprintf(table, sizeof(table), "%s/proc/self/mounts", call->base);
 	FILE *file = setmntent(table, "re");
 	if (!file) {
-		answer_nothing(ret, "the table of mounts can't be read");
+		check_say_nothing(ret, "the table of mounts can't be read");
 		return;
 	}
 	while (getmntent_r(file, &entry, buffer, sizeof(buffer))) {
@@ -92,12 +93,12 @@ void check_mount(const struct check_call *call, struct check_answer *ret)
 	}
 	(void)endmntent(file);
 	if (!found[0])
-		answer_fault(ret, "nothing is mounted at %.150s", call->words[0]);
+		check_say_fault(ret, "nothing is mounted at %.150s", call->words[0]);
 	else if (type && strcmp(type, found) != 0)
-		answer_fault(ret, "%.100s is a mount of type %s, not %.40s", call->words[0], found,
-			     type);
+		check_say_fault(ret, "%.100s is a mount of type %s, not %.40s", call->words[0],
+				found, type);
 	else
-		answer_good(ret, "%.150s is mounted (%s)", call->words[0], found);
+		check_say_good(ret, "%.150s is mounted (%s)", call->words[0], found);
 }
 
 /* Compares the BLAKE2b-256 of the content; a text where it differs or can't be known. */
@@ -112,7 +113,7 @@ static void check_hash(const char *path, const char *wanted, struct check_answer
 	ssize_t n = -1;
 
 	if (hex_decode(wanted, hash_wanted, sizeof(hash_wanted)) < 0) {
-		answer_nothing(ret, "hash: write the 64 digits that b2sum -l 256 prints");
+		check_say_nothing(ret, "hash: write the 64 digits that b2sum -l 256 prints");
 		return;
 	}
 	hasher_init(&hasher);
@@ -123,10 +124,10 @@ static void check_hash(const char *path, const char *wanted, struct check_answer
 	}
 	hasher_done(&hasher, hash);
 	if (n != 0)
-		answer_nothing(ret, "%.120s can't be read through: %s", path,
-			       total > HASH_FILE_MAX ? "larger than 256 MiB" : err_text(-errno));
+		check_say_nothing(ret, "%.120s can't be read through: %s", path,
+				  total > HASH_FILE_MAX ? "larger than 256 MiB" : err_text(-errno));
 	else if (!crypto_equal(hash, hash_wanted, HASH_SIZE))
-		answer_fault(ret, "%.150s has another content than wanted", path);
+		check_say_fault(ret, "%.150s has another content than wanted", path);
 }
 
 static bool user_is(const char *name, uid_t uid, bool *ret_known)
@@ -178,9 +179,9 @@ static void file_word(const char *path, const struct stat *st, double age_s, con
 	}
 #undef IS
 	if (!known)
-		answer_nothing(ret, "file: \"%.60s\" can't be looked for", word);
+		check_say_nothing(ret, "file: \"%.60s\" can't be looked for", word);
 	else if (!right)
-		answer_fault(ret, "%.120s is not as wanted: %.60s", path, word);
+		check_say_fault(ret, "%.120s is not as wanted: %.60s", path, word);
 }
 
 void check_file(const struct check_call *call, struct check_answer *ret)
@@ -192,21 +193,21 @@ void check_file(const struct check_call *call, struct check_answer *ret)
 	int r = stat(path, &st) < 0 ? -errno : 0;
 	if (r == -ENOENT || r == -ENOTDIR) {
 		if (absent)
-			answer_good(ret, "%.150s is not there, as wanted", path);
+			check_say_good(ret, "%.150s is not there, as wanted", path);
 		else
-			answer_fault(ret, "%.150s is not there", path);
+			check_say_fault(ret, "%.150s is not there", path);
 		return;
 	}
 	if (r < 0) {
-		answer_nothing(ret, "%.150s: %s", path, err_text(r));
+		check_say_nothing(ret, "%.150s: %s", path, err_text(r));
 		return;
 	}
 	if (absent) {
-		answer_fault(ret, "%.150s is there, and should not be", path);
+		check_say_fault(ret, "%.150s is there, and should not be", path);
 		return;
 	}
 	double age_s = (double)clock_wall_ns() / 1e9 - (double)st.st_mtim.tv_sec;
-	answer_value(ret, call, age_s, "%.150s is as wanted", path);
+	check_say_value(ret, call, age_s, "%.150s is as wanted", path);
 	for (size_t i = 1; i < call->word_count && ret->sample.kind == SAMPLE_VALUE; i++)
 		file_word(path, &st, age_s, call->words[i], ret);
 }

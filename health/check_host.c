@@ -22,18 +22,18 @@ void check_load(const struct check_call *call, struct check_answer *ret)
 	char text[128];
 
 	if (strcmp(which, "1") != 0 && strcmp(which, "5") != 0 && strcmp(which, "15") != 0) {
-		answer_nothing(ret, "load: write 1, 5 or 15, not %.20s", which);
+		check_say_nothing(ret, "load: write 1, 5 or 15, not %.20s", which);
 		return;
 	}
 	if (!check_read(call, "/proc/loadavg", text, sizeof(text)) ||
 	    sscanf(text, "%lf %lf %lf", &load[0], &load[1], &load[2]) != 3) {
-		answer_nothing(ret, "/proc/loadavg can't be read");
+		check_say_nothing(ret, "/proc/loadavg can't be read");
 		return;
 	}
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	double value = load[which[0] == '5' ? 1 : which[1] == '5' ? 2 : 0];
-	answer_value(ret, call, value / (double)(processors > 0 ? processors : 1),
-		     "load %.2f on %ld processors (%s minutes)", value, processors, which);
+	check_say_value(ret, call, value / (double)(processors > 0 ? processors : 1),
+			"load %.2f on %ld processors (%s minutes)", value, processors, which);
 }
 
 void check_pressure(const struct check_call *call, struct check_answer *ret)
@@ -43,21 +43,21 @@ void check_pressure(const struct check_call *call, struct check_answer *ret)
 	double value;
 
 	if (strcmp(which, "cpu") != 0 && strcmp(which, "memory") != 0 && strcmp(which, "io") != 0) {
-		answer_nothing(ret, "pressure: write cpu, memory or io, not %.20s", which);
+		check_say_nothing(ret, "pressure: write cpu, memory or io, not %.20s", which);
 		return;
 	}
 	(void)snprintf(path, sizeof(path), "/proc/pressure/%s", which);
 	if (!check_read(call, path, text, sizeof(text))) {
 		/* Nothing can be wrong with what the kernel does not measure: psi=0. */
-		answer_good(ret, "this kernel does not measure pressure");
+		check_say_good(ret, "this kernel does not measure pressure");
 		return;
 	}
 	const char *at = strstr(text, "avg60=");
 	if (!at || sscanf(at, "avg60=%lf", &value) != 1)
-		answer_nothing(ret, "%s can't be understood", path);
+		check_say_nothing(ret, "%s can't be understood", path);
 	else
-		answer_value(ret, call, value, "tasks waited for %s %.1f %% of the last minute",
-			     which, value);
+		check_say_value(ret, call, value, "tasks waited for %s %.1f %% of the last minute",
+				which, value);
 }
 
 void check_memory(const struct check_call *call, struct check_answer *ret)
@@ -67,17 +67,17 @@ void check_memory(const struct check_call *call, struct check_answer *ret)
 	double available = 0;
 
 	if (!check_read(call, "/proc/meminfo", text, sizeof(text))) {
-		answer_nothing(ret, "/proc/meminfo can't be read");
+		check_say_nothing(ret, "/proc/meminfo can't be read");
 		return;
 	}
 	const char *at = strstr(text, "MemAvailable:");
 	if (!at || sscanf(at, "MemAvailable: %lf", &available) != 1 ||
 	    sscanf(text, "MemTotal: %lf", &total) != 1 || total <= 0) {
-		answer_nothing(ret, "/proc/meminfo can't be understood");
+		check_say_nothing(ret, "/proc/meminfo can't be understood");
 		return;
 	}
-	answer_value(ret, call, 100 * available / total, "%.0f of %.0f MiB available",
-		     available / 1024, total / 1024);
+	check_say_value(ret, call, 100 * available / total, "%.0f of %.0f MiB available",
+			available / 1024, total / 1024);
 }
 
 /* Whether /proc/PID is a process of that name (of that user). */
@@ -107,13 +107,13 @@ void check_process(const struct check_call *call, struct check_answer *ret)
 	unsigned int count = 0;
 
 	if (user && (getpwnam_r(user, &entry, buffer, sizeof(buffer), &found) != 0 || !found)) {
-		answer_nothing(ret, "there is no user %.40s", user);
+		check_say_nothing(ret, "there is no user %.40s", user);
 		return;
 	}
 	(void)snprintf(path, sizeof(path), "%s/proc", call->base);
 	DIR *dir = opendir(path);
 	if (!dir) {
-		answer_nothing(ret, "/proc can't be read");
+		check_say_nothing(ret, "/proc can't be read");
 		return;
 	}
 	for (const struct dirent *at; (at = readdir(dir));) {
@@ -122,8 +122,8 @@ void check_process(const struct check_call *call, struct check_answer *ret)
 					    user ? &entry.pw_uid : NULL);
 	}
 	(void)closedir(dir);
-	answer_value(ret, call, count, "%u processes %.60s%s%.40s", count, call->words[0],
-		     user ? " of " : "", user ? user : "");
+	check_say_value(ret, call, count, "%u processes %.60s%s%.40s", count, call->words[0],
+			user ? " of " : "", user ? user : "");
 }
 
 void check_clock(const struct check_call *call, struct check_answer *ret)
@@ -132,17 +132,17 @@ void check_clock(const struct check_call *call, struct check_answer *ret)
 	int r = adjtimex(&state);
 
 	if (r < 0) {
-		answer_nothing(ret, "the kernel does not say how right its clock is");
+		check_say_nothing(ret, "the kernel does not say how right its clock is");
 		return;
 	}
 	if (r == TIME_ERROR || state.status & STA_UNSYNC) {
-		answer_fault(ret, "nothing keeps the clock right (no time service has set it)");
+		check_say_fault(ret, "nothing keeps the clock right (no time service has set it)");
 		ret->condition = 702;
 		return;
 	}
 	double offset = fabs((double)state.offset) / (state.status & STA_NANO ? 1e9 : 1e6);
-	answer_value(ret, call, offset + (double)state.esterror / 1e6,
-		     "the clock is at most %.3f s off", offset + (double)state.esterror / 1e6);
+	check_say_value(ret, call, offset + (double)state.esterror / 1e6,
+			"the clock is at most %.3f s off", offset + (double)state.esterror / 1e6);
 }
 
 /* The interface of the default route; false if there is none. */
@@ -174,29 +174,29 @@ void check_link(const struct check_call *call, struct check_answer *ret)
 	if (strcmp(call->words[0], "default") != 0) {
 		(void)snprintf(name, sizeof(name), "%s", call->words[0]);
 	} else if (!default_interface(call, name)) {
-		answer_good(ret, "there is no default route, so no link that it needs");
+		check_say_good(ret, "there is no default route, so no link that it needs");
 		return;
 	}
 	if (strchr(name, '/') || !name[0]) {
-		answer_nothing(ret, "%s is not the name of an interface", call->words[0]);
+		check_say_nothing(ret, "%s is not the name of an interface", call->words[0]);
 		return;
 	}
 	(void)snprintf(path, sizeof(path), "/sys/class/net/%s/carrier", name);
 	if (!check_read(call, path, text, sizeof(text)))
-		answer_fault(ret, "%s is not there, or not switched on", name);
+		check_say_fault(ret, "%s is not there, or not switched on", name);
 	else if (text[0] != '1')
-		answer_fault(ret, "%s has no carrier", name);
+		check_say_fault(ret, "%s has no carrier", name);
 	else
-		answer_good(ret, "%s has a carrier", name);
+		check_say_good(ret, "%s has a carrier", name);
 }
 
 /* What ActiveState means. */
 static void unit_say(const char *unit, const char *state, struct check_answer *ret)
 {
 	if (strcmp(state, "active") == 0 || strcmp(state, "reloading") == 0)
-		answer_good(ret, "%.100s is %s", unit, state);
+		check_say_good(ret, "%.100s is %s", unit, state);
 	else
-		answer_fault(ret, "%.100s is %.40s", unit, state);
+		check_say_fault(ret, "%.100s is %.40s", unit, state);
 }
 
 void check_unit(const struct check_call *call, struct check_answer *ret)
@@ -222,8 +222,8 @@ void check_unit(const struct check_call *call, struct check_answer *ret)
 					       "org.freedesktop.systemd1.Unit", "ActiveState",
 					       &error, &state);
 	if (r < 0)
-		answer_nothing(ret, "systemd does not answer: %s",
-			       error.message ? error.message : err_text(r));
+		check_say_nothing(ret, "systemd does not answer: %s",
+				  error.message ? error.message : err_text(r));
 	else
 		unit_say(unit, state, ret);
 	free(state);

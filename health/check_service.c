@@ -16,10 +16,10 @@ void check_tcp(const struct check_call *call, struct check_answer *ret)
 	struct probe_result result;
 
 	if (probe_tcp(call->words[0], call->timeout_ms, &result) < 0)
-		answer_fault(ret, "%.60s: %s", call->words[0], result.why);
+		check_say_fault(ret, "%.60s: %s", call->words[0], result.why);
 	else
-		answer_value(ret, call, result.seconds, "%.80s connects in %.3f s", call->words[0],
-			     result.seconds);
+		check_say_value(ret, call, result.seconds, "%.80s connects in %.3f s",
+				call->words[0], result.seconds);
 }
 
 struct http_wanted {
@@ -54,20 +54,20 @@ static void http_judge(const struct check_call *call, const struct http_wanted *
 				    : result->status >= 200 && result->status < 400;
 
 	if (!right) {
-		answer_fault(ret, "%.120s answers with status %d", url, result->status);
+		check_say_fault(ret, "%.120s answers with status %d", url, result->status);
 	} else if (wanted->text &&
 		   !memmem(result->body, result->body_size, wanted->text, strlen(wanted->text))) {
-		answer_fault(ret, "%.100s does not say \"%.60s\"", url, wanted->text);
+		check_say_fault(ret, "%.100s does not say \"%.60s\"", url, wanted->text);
 	} else if (wanted->days && !(result->certificate_days >= (double)wanted->days)) {
 		if (isnan(result->certificate_days))
-			answer_fault(ret, "%.100s has no certificate", url);
+			check_say_fault(ret, "%.100s has no certificate", url);
 		else
-			answer_fault(ret, "the certificate of %.100s is valid for %.0f days", url,
-				     result->certificate_days);
+			check_say_fault(ret, "the certificate of %.100s is valid for %.0f days",
+					url, result->certificate_days);
 		ret->condition = 801;
 	} else {
-		answer_value(ret, call, result->seconds, "%.100s: status %d in %.3f s", url,
-			     result->status, result->seconds);
+		check_say_value(ret, call, result->seconds, "%.100s: status %d in %.3f s", url,
+				result->status, result->seconds);
 	}
 }
 
@@ -77,11 +77,11 @@ void check_http(const struct check_call *call, struct check_answer *ret)
 	struct probe_result result;
 
 	if (!wanted_parse(call, &wanted)) {
-		answer_nothing(ret, "http: write status=200, text=WORDS, certificate-days=14");
+		check_say_nothing(ret, "http: write status=200, text=WORDS, certificate-days=14");
 		return;
 	}
 	if (probe_http(call->words[0], call->timeout_ms, &result) < 0)
-		answer_fault(ret, "%.70s: %s", call->words[0], result.why);
+		check_say_fault(ret, "%.70s: %s", call->words[0], result.why);
 	else
 		http_judge(call, &wanted, &result, ret);
 	free(result.body);
@@ -93,8 +93,8 @@ void check_certificate(const struct check_call *call, struct check_answer *ret)
 	double days;
 
 	if (probe_certificate(call->words[0], &days, why, sizeof(why)) < 0)
-		answer_nothing(ret, "%s", why);
+		check_say_nothing(ret, "%s", why);
 	else
-		answer_value(ret, call, days, "%.150s is valid for %.1f days", call->words[0],
-			     days);
+		check_say_value(ret, call, days, "%.150s is valid for %.1f days", call->words[0],
+				days);
 }

@@ -78,7 +78,7 @@ static void take_nothing(struct runner *runner, struct watch *watch, uint16_t co
 {
 	struct check_answer answer = {.condition = condition};
 
-	answer_nothing(&answer, "%s", text);
+	check_say_nothing(&answer, "%s", text);
 	take_answer(runner, watch, &answer, -1);
 }
 
@@ -285,6 +285,9 @@ static void look(struct runner *runner, struct watch *watch, uint64_t now)
 	watch->due_ms = now - now % rule->every_ms + watch->phase_ms;
 	if (watch->due_ms <= now)
 		watch->due_ms += rule->every_ms;
+	/* Until it is known how things are, more often. */
+	if (watch->verdict.level == LEVEL_STARTING && watch->due_ms > now + RUNNER_AGAIN_MS)
+		watch->due_ms = now + RUNNER_AGAIN_MS;
 	if (rule->values[RULE_ENABLED].number == 0)
 		return;
 	if (!watch->run)

@@ -13,6 +13,7 @@
 #include "health/rule.h"
 
 #define RUNNER_FIRST_MS   10000u /* each check has run once by then */
+#define RUNNER_AGAIN_MS   2000u  /* between the first runs */
 #define RUNNER_OUTPUT_MAX (64u << 10)
 #define RUNNER_STALE      3 /* intervals without a result, then it is stale */
 
@@ -55,9 +56,9 @@ MUST_CHECK int runner_set(struct runner *runner, const struct rule *rules, size_
 const struct watch *runner_watches(const struct runner *runner, size_t *ret_count);
 
 /* SBM code of the watch at this moment, and the effect that it asks for. */
-uint16_t watch_code(const struct watch *watch, uint64_t now_ms, int64_t now_s);
-struct effect watch_effect(const struct watch *watch, uint64_t now_ms);
+uint16_t runner_code(const struct watch *watch, uint64_t now_ms, int64_t now_s);
+struct effect runner_effect(const struct watch *watch, uint64_t now_ms);
 /* One sentence. */
-const char *watch_text(const struct watch *watch, uint64_t now_ms);
+const char *runner_text(const struct watch *watch, uint64_t now_ms);
 
 #endif

@@ -115,7 +115,7 @@ static const struct watch *watch_of(const struct rig *rig, size_t i)
 
 static uint16_t code_of(const struct rig *rig, size_t i)
 {
-	return watch_code(watch_of(rig, i), clock_boot_ms(), 0);
+	return runner_code(watch_of(rig, i), clock_boot_ms(), 0);
 }
 
 /* One of each way in which a plugin can end, beside a built-in check and one of a pool. */
@@ -165,7 +165,7 @@ static void test_results(void **state)
 		if (code_of(rig, i) != rows[i].code)
 			fail_msg("%s: %u, %s", rows[i].text, code_of(rig, i),
 				 watch_of(rig, i)->last.text);
-		assert_string_equal(watch_text(watch_of(rig, i), clock_boot_ms()), rows[i].says);
+		assert_string_equal(runner_text(watch_of(rig, i), clock_boot_ms()), rows[i].says);
 		(void)unlink(strchr(checks[i], '/'));
 	}
 	assert_string_equal(watch_of(rig, 0)->last.perfdata, "a=1;2;3");
@@ -261,27 +261,27 @@ static void test_codes(void **state)
 	value(&rule, RULE_CRIT_EFFECT, "withdraw");
 	rule.timeout_ms = 5000;
 	watch.verdict.level = LEVEL_STARTING;
-	assert_int_equal(watch_code(&watch, now, 0), 4008);
+	assert_int_equal(runner_code(&watch, now, 0), 4008);
 	watch.verdict.level = LEVEL_OK;
-	assert_int_equal(watch_code(&watch, now, 0), 0);
+	assert_int_equal(runner_code(&watch, now, 0), 0);
 	watch.verdict.level = LEVEL_CRIT;
-	assert_int_equal(watch_code(&watch, now, 0), 3301);
-	assert_int_equal(watch_effect(&watch, now).bits, EFFECT_WITHDRAW);
+	assert_int_equal(runner_code(&watch, now, 0), 3301);
+	assert_int_equal(runner_effect(&watch, now).bits, EFFECT_WITHDRAW);
 	watch.last.condition = 702;
-	assert_int_equal(watch_code(&watch, now, 0), 3702);
+	assert_int_equal(runner_code(&watch, now, 0), 3702);
 	rule.from[RULE_CODE] = &layer;
-	assert_int_equal(watch_code(&watch, now, 0), 3301);
+	assert_int_equal(runner_code(&watch, now, 0), 3301);
 	/* Stale: not critical any more, and not good. */
-	assert_int_equal(watch_code(&watch, now + 95000, 0), 3301);
-	assert_int_equal(watch_code(&watch, now + 95001, 0), 4001);
-	assert_int_equal(watch_effect(&watch, now + 95001).bits, 0);
+	assert_int_equal(runner_code(&watch, now + 95000, 0), 3301);
+	assert_int_equal(runner_code(&watch, now + 95001, 0), 4001);
+	assert_int_equal(runner_effect(&watch, now + 95001).bits, 0);
 	watch.verdict.level = LEVEL_OK;
-	assert_int_equal(watch_code(&watch, now + 95001, 0), 4001);
+	assert_int_equal(runner_code(&watch, now + 95001, 0), 4001);
 	rule.exception = &layer;
-	assert_int_equal(watch_code(&watch, now, 1000000 - 7 * 86400), 0);
-	assert_int_equal(watch_code(&watch, now, 1000001 - 7 * 86400), 5006);
+	assert_int_equal(runner_code(&watch, now, 1000000 - 7 * 86400), 0);
+	assert_int_equal(runner_code(&watch, now, 1000001 - 7 * 86400), 5006);
 	value(&rule, RULE_ENABLED, "off");
-	assert_int_equal(watch_code(&watch, now, 0), 5009);
+	assert_int_equal(runner_code(&watch, now, 0), 5009);
 }
 
 int main(void)

@@ -17,7 +17,7 @@ static bool is_off(const struct watch *watch)
 	return watch->rule->values[RULE_ENABLED].number == 0;
 }
 
-uint16_t watch_code(const struct watch *watch, uint64_t now_ms, int64_t now_s)
+uint16_t runner_code(const struct watch *watch, uint64_t now_ms, int64_t now_s)
 {
 	const struct rule *rule = watch->rule;
 	uint16_t condition = (uint16_t)rule->values[RULE_CODE].number;
@@ -49,7 +49,7 @@ uint16_t watch_code(const struct watch *watch, uint64_t now_ms, int64_t now_s)
 	return 0;
 }
 
-struct effect watch_effect(const struct watch *watch, uint64_t now_ms)
+struct effect runner_effect(const struct watch *watch, uint64_t now_ms)
 {
 	if (is_off(watch) || is_stale(watch, now_ms))
 		return EFFECT_NONE;
@@ -60,7 +60,7 @@ struct effect watch_effect(const struct watch *watch, uint64_t now_ms)
 	return EFFECT_NONE;
 }
 
-const char *watch_text(const struct watch *watch, uint64_t now_ms)
+const char *runner_text(const struct watch *watch, uint64_t now_ms)
 {
 	if (is_off(watch))
 		return "switched off by a rule or an exception";

@@ -1,5 +1,5 @@
 /* links: status/json.c status/page.c status/metrics.c status/snapshot.c core/json.c core/units.c
- * core/err.c
+ * core/err.c health/code.c
  * SPDX-License-Identifier: Apache-2.0
  * What is shown, from a picture made by hand: the document of the contract to the letter, escaping
  * in page and metrics, and the sentence for each situation. */
@@ -70,6 +70,9 @@ static void make(struct picture *p)
 		p->members[i].state = "alive";
 	}
 	p->members[0].self = true;
+	p->members[0].baseline = (struct health_view){.text = "ok", .effect = "none"};
+	p->members[1].baseline = (struct health_view){
+		.code = 3306, .text = "mount is missing: pool.mount", .effect = "withdraw"};
 	p->members[1].link = (struct net_peer_status){
 		.connected = true, .rtt_us = 250, .sent_bytes = 11, .received_bytes = 12};
 }
@@ -97,11 +100,13 @@ static void test_document_to_the_letter(void **state)
 		"\"catchup_done_bytes\":null,\"catchup_total_bytes\":null,"
 		"\"catchup_bytes_per_s\":null}]}],"
 		"\"members\":[{\"node\":\"n1\",\"number\":1,\"self\":true,\"zone\":\"\","
-		"\"state\":\"alive\",\"sbm\":{\"code\":0,\"text\":\"unknown\"},\"rtt_us\":null,"
+		"\"state\":\"alive\",\"sbm\":{\"code\":0,\"text\":\"ok\",\"effect\":\"none\"},"
+		"\"rtt_us\":null,"
 		"\"connected\":false,\"held_reason\":\"\",\"attempts\":0,\"sent_bytes\":0,"
 		"\"received_bytes\":0,\"addresses\":[\"10.0.0.1:7447\"],\"pools\":[\"web\"]},"
 		"{\"node\":\"n2\",\"number\":2,\"self\":false,\"zone\":\"\",\"state\":\"alive\","
-		"\"sbm\":{\"code\":0,\"text\":\"unknown\"},\"rtt_us\":250,\"connected\":true,"
+		"\"sbm\":{\"code\":3306,\"text\":\"mount is missing: pool.mount\","
+		"\"effect\":\"withdraw\"},\"rtt_us\":250,\"connected\":true,"
 		"\"held_reason\":\"\",\"attempts\":0,\"sent_bytes\":11,\"received_bytes\":12,"
 		"\"addresses\":[\"10.0.0.2:7447\"],\"pools\":[\"web\"]}]}";
 	struct picture p;
@@ -111,6 +116,33 @@ static void test_document_to_the_letter(void **state)
 	AUTO_JSON json_t *value = status_json(&p.snapshot);
 	AUTO_FREE char *text = json_line(value);
 	assert_string_equal(text, golden);
+}
+
+/* What is not good stands on the page and in the metrics, escaped, and nothing else does. */
+static void test_baseline(void **state)
+{
+	struct picture p;
+	size_t size;
+
+	(void)state;
+	make(&p);
+	AUTO_JSON json_t *health = json_pack(
+		"{s:[{s:s, s:s, s:i, s:s, s:s, s:s, s:i}, {s:s, s:s, s:i}]}", "rules", "rule",
+		"app.x", "pool", "web", "code", 3504, "severity", "critical", "text", "<b>&",
+		"effect", "withdraw", "since_s", 61, "rule", "cpu.load", "pool", "", "code", 0);
+	p.snapshot.health = health;
+	AUTO_FREE char *page = page_html(&p.snapshot, &size);
+	assert_non_null(strstr(page, "<td class=\"bad\">SBM-3504</td>"));
+	assert_non_null(strstr(page, "&lt;b&gt;&amp;"));
+	assert_non_null(strstr(page, "SBM-3306 mount is missing: pool.mount"));
+	assert_null(strstr(page, "cpu.load"));
+	AUTO_FREE char *metrics = metrics_text(&p.snapshot, &size);
+	assert_non_null(strstr(metrics, "multiall_rule_code{rule=\"app.x\",pool=\"web\"} 3504\n"));
+	assert_non_null(strstr(metrics, "multiall_rule_code{rule=\"cpu.load\",pool=\"\"} 0\n"));
+	assert_non_null(strstr(metrics, "multiall_member_baseline_code{member=\"n2\"} 3306\n"));
+	(void)json_array_clear(json_object_get(health, "rules"));
+	AUTO_FREE char *quiet = page_html(&p.snapshot, &size);
+	assert_non_null(strstr(quiet, "All 0 rules are good."));
 }
 
 /* Bytes of any kind in names and reasons still make a document. */
@@ -323,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_document_to_the_letter),
 		cmocka_unit_test(test_document_of_any_bytes),
+		cmocka_unit_test(test_baseline),
 		cmocka_unit_test(test_in_sync_only_when_proven),
 		cmocka_unit_test(test_sentences),
 		cmocka_unit_test(test_delivered),

@@ -101,8 +101,10 @@ static json_t *member_json(const struct snapshot_member *member)
 	ok = ok && set(o, "self", json_boolean(member->self));
 	ok = ok && set(o, "zone", json_text(""));
 	ok = ok && set(o, "state", json_text(member->state));
-	/* No baseline is checked yet: code 0 with this text, never a good mark. */
-	ok = ok && set(o, "sbm", json_pack("{s:i, s:s}", "code", 0, "text", "unknown"));
+	ok = ok &&
+	     set(o, "sbm",
+		 json_pack("{s:i, s:o, s:s}", "code", member->baseline.code, "text",
+			   json_text(member->baseline.text), "effect", member->baseline.effect));
 	ok = ok && set(o, "rtt_us", link->rtt_us ? json_integer(link->rtt_us) : json_null());
 	ok = ok && set(o, "connected", json_boolean(link->connected));
 	ok = ok && set(o, "held_reason", json_text(link->held_reason));

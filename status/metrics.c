@@ -253,6 +253,36 @@ static void put_node(FILE *out, const struct snapshot *snapshot)
 			      refused[i].reason, (unsigned long long)refused[i].count);
 }
 
+static void put_baselines(FILE *out, const struct snapshot *snapshot)
+{
+	put_family(out, "multiall_member_baseline_code", "gauge",
+		   "Worst SBM code of the member (SDCC; 0 good, 4001 not known).");
+	for (size_t i = 0; i < snapshot->member_count; i++) {
+		const struct snapshot_member *member = &snapshot->members[i];
+
+		if (member->record.state != MEMBER_ACTIVE)
+			continue;
+		(void)fputs("multiall_member_baseline_code{", out);
+		put_label(out, "member", member->record.name);
+		(void)fprintf(out, "} %u\n", member->baseline.code);
+	}
+}
+
+static void put_rules(FILE *out, const struct snapshot *snapshot)
+{
+	const json_t *rule;
+	size_t i;
+
+	put_family(out, "multiall_rule_code", "gauge", "SBM code of each rule of this node.");
+	json_array_foreach (json_object_get(snapshot->health, "rules"), i, rule) {
+		(void)fputs("multiall_rule_code{", out);
+		put_label(out, "rule", json_get_text(rule, "rule", ""));
+		(void)fputc(',', out);
+		put_label(out, "pool", json_get_text(rule, "pool", ""));
+		(void)fprintf(out, "} %d\n", (int)json_get_int(rule, "code", 0));
+	}
+}
+
 char *metrics_text(const struct snapshot *snapshot, size_t *ret_size)
 {
 	char *text = NULL;
@@ -265,6 +295,8 @@ char *metrics_text(const struct snapshot *snapshot, size_t *ret_size)
 	put_pools(out, snapshot);
 	put_peers(out, snapshot);
 	put_members(out, snapshot);
+	put_baselines(out, snapshot);
+	put_rules(out, snapshot);
 	bool failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {
 		free(text);

@@ -15,6 +15,7 @@
 #include "core/err.h"
 
 struct fleet;
+struct health;
 struct loop;
 struct mounts;
 struct net;
@@ -30,6 +31,7 @@ struct node {
 	struct net *net;
 	struct pools *pools;
 	struct mounts *mounts;
+	struct health *health;
 	uint64_t started_ms;    /* of clock_boot_ms() */
 	char page_problem[256]; /* why there is no status page; "" if there is one */
 	unsigned int jobs;      /* running on worker threads; the loop must not end before them */

@@ -233,6 +233,13 @@ static const struct {
 	{"trash-restore", order_trash_restore, false},
 	{"trash-empty", order_trash_empty, false},
 	{"mount", order_mount, false},
+	{"health", order_health, false},
+	{"health-explain", order_health_explain, false},
+	{"health-check", order_health_check, false},
+	{"health-codes", order_health_codes, false},
+	{"health-lint", order_health_lint, false},
+	{"health-set", order_health_set, true},
+	{"health-rules", order_health_rules, true},
 };
 
 void orders_handle(void *arg, struct control_request *request)

@@ -71,6 +71,15 @@ void order_trash_empty(struct orders *orders, struct control_request *request);
 void order_pool_set(struct orders *orders, struct control_request *request);
 void order_pool_settings(struct orders *orders, struct control_request *request);
 
+/* orders_health.c */
+void order_health(struct orders *orders, struct control_request *request);
+void order_health_explain(struct orders *orders, struct control_request *request);
+void order_health_check(struct orders *orders, struct control_request *request);
+void order_health_codes(struct orders *orders, struct control_request *request);
+void order_health_lint(struct orders *orders, struct control_request *request);
+void order_health_set(struct orders *orders, struct control_request *request);
+void order_health_rules(struct orders *orders, struct control_request *request);
+
 /* orders_pool.c */
 void order_pool_create(struct orders *orders, struct control_request *request);
 void order_pool_join(struct orders *orders, struct control_request *request);

@@ -198,6 +198,70 @@ static void put_peers(FILE *out, const struct snapshot *snapshot)
 		(void)fputs("</tbody></table>\n", out);
 }
 
+static const char *severity_class(enum severity severity)
+{
+	static const char *const classes[SEVERITIES] = {"good", "dim",  "wait",
+							"bad",  "wait", "dim"};
+
+	return severity < SEVERITIES ? classes[severity] : "wait";
+}
+
+static void put_baseline(FILE *out, const struct health_view *view)
+{
+	char text[256];
+
+	if (view->code == 0)
+		(void)snprintf(text, sizeof(text), "ok");
+	else
+		(void)snprintf(text, sizeof(text), "SBM-%04u %s", view->code, view->text);
+	put_cell(out, severity_class(code_severity(view->code)), text);
+}
+
+static void put_rule(FILE *out, const json_t *rule)
+{
+	uint16_t code = (uint16_t)json_get_int(rule, "code", 0);
+	char text[64];
+
+	(void)fputs("<tr>", out);
+	(void)snprintf(text, sizeof(text), "SBM-%04u", code);
+	put_cell(out, severity_class(code_severity(code)), text);
+	put_cell(out, NULL, json_get_text(rule, "severity", ""));
+	put_cell(out, NULL, json_get_text(rule, "rule", ""));
+	put_cell(out, NULL, json_get_text(rule, "pool", ""));
+	duration_text((double)json_get_int(rule, "since_s", 0), text, sizeof(text));
+	put_cell(out, "n", text);
+	put_cell(out, NULL, json_get_text(rule, "effect", ""));
+	put_cell(out, NULL, json_get_text(rule, "text", ""));
+	(void)fputs("</tr>\n", out);
+}
+
+/* The rules of this node that are not good. */
+static void put_health(FILE *out, const struct snapshot *snapshot)
+{
+	static const char *const head[] = {"Code", "State",  "Rule", "Pool",
+					   "#For", "Effect", "",     NULL};
+	const json_t *rules = json_object_get(snapshot->health, "rules");
+	const json_t *rule;
+	bool any = false;
+	size_t i;
+
+	if (!snapshot->health)
+		return;
+	(void)fputs("<h2>Baseline of this node</h2>\n", out);
+	json_array_foreach (rules, i, rule) {
+		if (json_get_int(rule, "code", 0) == 0)
+			continue;
+		if (!any)
+			put_head(out, head);
+		any = true;
+		put_rule(out, rule);
+	}
+	if (any)
+		(void)fputs("</tbody></table>\n", out);
+	else
+		(void)fprintf(out, "<p>All %zu rules are good.</p>\n", json_array_size(rules));
+}
+
 static void put_member(FILE *out, const struct snapshot_member *member)
 {
 	const struct net_peer_status *link = &member->link;
@@ -215,7 +279,7 @@ static void put_member(FILE *out, const struct snapshot_member *member)
 	else
 		(void)snprintf(text, sizeof(text), "%s", member->self ? "" : "not measured");
 	put_cell(out, "n", text);
-	put_cell(out, "dim", "not measured");
+	put_baseline(out, &member->baseline);
 	put_size(out, link->sent_bytes);
 	put_size(out, link->received_bytes);
 	put_cell(out, NULL, link->held_reason);
@@ -267,6 +331,7 @@ char *page_html(const struct snapshot *snapshot, size_t *ret_size)
 	put_pools(out, snapshot);
 	put_peers(out, snapshot);
 	put_members(out, snapshot);
+	put_health(out, snapshot);
 	(void)fprintf(out, "<footer>MultiAll " MULTIALL_VERSION ", up for %s. The same as ",
 		      uptime);
 	(void)fputs("<a href=\"/api/v1/status\">JSON</a> and <a href=\"/metrics\">metrics</a>. "

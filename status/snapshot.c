@@ -10,6 +10,7 @@ void snapshot_free(struct snapshot *snapshot)
 {
 	if (!snapshot)
 		return;
+	json_decref(snapshot->health);
 	free(snapshot->pools);
 	free(snapshot->members);
 	free(snapshot);

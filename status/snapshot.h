@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/json.h"
+#include "health/health.h"
 #include "net/fleet.h"
 #include "net/net.h"
 #include "replication/pools.h"
@@ -30,6 +32,7 @@ struct snapshot_member {
 	const char *state; /* a word of the contract; static */
 	bool self;
 	struct net_peer_status link; /* zeros for ourselves */
+	struct health_view baseline;
 };
 
 struct snapshot {
@@ -42,6 +45,7 @@ struct snapshot {
 	uint64_t memory; /* bytes of the daemon */
 	struct net_counters counters;
 	char page_problem[256];
+	json_t *health; /* of this node, health_json(); NULL: not taken */
 	size_t pool_count;
 	struct snapshot_pool *pools;
 	size_t member_count;

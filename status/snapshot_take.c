@@ -41,6 +41,7 @@ static int take_members(const struct node *node, struct snapshot *snapshot)
 		if (node->net && !members[i].self)
 			net_peer_status(node->net, records[i].number, &members[i].link);
 		members[i].state = member_word(&members[i]);
+		health_look(node->health, records[i].number, &members[i].baseline);
 	}
 	snapshot->member_count = count;
 	return 0;
@@ -146,6 +147,7 @@ int snapshot_take(const struct node *node, struct snapshot **ret)
 	take_self(node, snapshot);
 	if (node->net)
 		net_counters(node->net, &snapshot->counters);
+	snapshot->health = health_json(node->health, 0);
 	int r = take_members(node, snapshot);
 	if (r == 0)
 		r = take_pools(node, snapshot);

@@ -23,6 +23,11 @@ _multiall()
 	esac
 	verb=${words[0]-}
 	[ "$verb" = pool ] && verb="pool ${words[1]-}"
+	case "${words[0]-} ${words[1]-}" in
+	'health explain' | 'health check' | 'health codes' | 'health lint' | 'health set' | 'health rules')
+		verb="health ${words[1]}"
+		;;
+	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(multiall help $verb 2>/dev/null |
 			grep -o -e '--[a-z-]*' | sort -u)" -- "$word")
@@ -35,6 +40,16 @@ _multiall()
 	elif [ "${words[0]}" = pool ] && [ ${#words[@]} -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(multiall help --names | sed -n 's/^pool //p')" \
 			-- "$word")
+	elif [ "$verb" = health ] && [ ${#words[@]} -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(multiall help --names | sed -n 's/^health //p')
+			$(_multiall_names members node)" -- "$word")
+	elif [ "$verb" = "health check" ] || [ "$verb" = "health explain" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(multiall "${root[@]}" health --json 2>/dev/null |
+			grep -o '"rule":"[^"]*"' | cut -d'"' -f4 | sort -u)" -- "$word")
+	elif [ "$verb" = "health lint" ] || { [ "$verb" = "health set" ] && [ ${#words[@]} -eq 3 ]; }; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	elif [ "$verb" = "health set" ] || [ "$verb" = "health rules" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_multiall_names pools name)" -- "$word")
 	elif [ "$verb" = "pool leave" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_multiall_names pools name)" -- "$word")
 	elif [ "$verb" = "pool join" ]; then
