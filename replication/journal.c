@@ -133,8 +133,10 @@ static int put_frame(struct journal *j, enum journal_kind kind, const struct iov
 	int r = make_room(j, size);
 	if (r < 0)
 		return r;
-	r = segment_put(&j->segments[j->count - 1], (off_t)tail_offset(j), j->tail, kind, parts,
-			count);
+	struct segment *last = &j->segments[j->count - 1];
+	r = segment_prepare(last, tail_offset(j) + JOURNAL_FRAME_HEAD + size, j->segment_size);
+	if (r == 0)
+		r = segment_put(last, (off_t)tail_offset(j), j->tail, kind, parts, count);
 	if (r < 0)
 		return r;
 	*ret_pos = j->tail;

@@ -111,7 +111,8 @@ int segment_create(const char *dir, uint64_t pool, uint64_t index, size_t size,
 	char path[4096];
 
 	segment_path(dir, index, path, sizeof(path));
-	if (recycled && rename(recycled, path) < 0 && errno != ENOENT)
+	bool again = recycled && rename(recycled, path) == 0;
+	if (recycled && !again && errno != ENOENT)
 		return -errno;
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -122,7 +123,8 @@ int segment_create(const char *dir, uint64_t pool, uint64_t index, size_t size,
 		(void)unlink(path);
 		return code;
 	}
-	struct segment s = {.index = index, .fd = fd};
+	struct segment s = {
+		.index = index, .fd = fd, .written = again ? size : JOURNAL_SEGMENT_HEAD};
 	random_bytes(&s.salt, sizeof(s.salt));
 	int r = segment_write_head(&s, pool, size);
 	if (r == 0)
@@ -162,6 +164,7 @@ int segment_open(const char *dir, uint64_t pool, uint64_t index, size_t size, st
 	if (r.failed)
 		return MA_ECORRUPT;
 	ret->index = index;
+	ret->written = size; /* all before its end, which segment_clear_from() says */
 	ret->fd = take_fd(&fd);
 	return 0;
 }
@@ -171,6 +174,20 @@ static uint64_t frame_seed(const struct segment *s, uint64_t pos, enum journal_k
 			   uint32_t size)
 {
 	return s->salt ^ pos * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)kind << 56 ^ size;
+}
+
+int segment_prepare(struct segment *s, size_t end, size_t segment_size)
+{
+	if (end <= s->written)
+		return 0;
+	size_t upto = (end / SEGMENT_AHEAD + 1) * SEGMENT_AHEAD;
+	if (upto > segment_size)
+		upto = segment_size;
+	AUTO_FREE uint8_t *zeros = calloc(1, upto - s->written);
+	int r = zeros ? io_pwrite(s->fd, zeros, upto - s->written, (off_t)s->written) : -ENOMEM;
+	if (r == 0)
+		s->written = upto;
+	return r;
 }
 
 int segment_put(const struct segment *s, off_t offset, uint64_t pos, enum journal_kind kind,
@@ -257,12 +274,13 @@ int segment_get(const struct segment *s, off_t offset, uint64_t pos, size_t segm
 	return 1;
 }
 
-int segment_clear_from(const struct segment *s, off_t offset, size_t segment_size)
+int segment_clear_from(struct segment *s, off_t offset, size_t segment_size)
 {
 	off_t end = (off_t)segment_size;
 
 	if (offset >= end)
 		return 0;
+	s->written = (size_t)offset;
 	if (fallocate(s->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, end - offset) == 0)
 		return 0;
 	if (errno != EOPNOTSUPP)

@@ -19,7 +19,12 @@ struct segment {
 	uint64_t open_from;  /* first own record without a batch when the segment began */
 	stamp_t open_last;   /* the last of these records; 0: there are none */
 	struct vector start; /* what was complete when it began */
+	size_t written;      /* so far its blocks have been written once */
 };
+
+/* Blocks that are only reserved make each fdatasync(2) write the file system's tables, too: zeros
+ * go ahead of the frames, so many at once. */
+#define SEGMENT_AHEAD (256u << 10)
 
 /* Creates the file (or takes over `recycled`, a path, by rename if it is still there) with `size`
  * bytes reserved. */
@@ -36,6 +41,8 @@ MUST_CHECK int segment_list(const char *dir, uint64_t **ret, size_t *ret_count);
 bool segment_is_blank(const char *dir, uint64_t index);
 void segment_path(const char *dir, uint64_t index, char *ret, size_t ret_size);
 
+/* Before a frame that ends at the offset `end`. */
+MUST_CHECK int segment_prepare(struct segment *s, size_t end, size_t segment_size);
 /* `pos` is the frame's position in the journal, `offset` the same in the file. */
 MUST_CHECK int segment_put(const struct segment *s, off_t offset, uint64_t pos,
 			   enum journal_kind kind, const struct iovec *parts, int count);
@@ -44,6 +51,6 @@ MUST_CHECK int segment_get(const struct segment *s, off_t offset, uint64_t pos, 
 			   struct journal_reader *reader, struct journal_frame *ret);
 
 /* Nothing is left from `offset` on; the room stays reserved. */
-MUST_CHECK int segment_clear_from(const struct segment *s, off_t offset, size_t segment_size);
+MUST_CHECK int segment_clear_from(struct segment *s, off_t offset, size_t segment_size);
 
 #endif

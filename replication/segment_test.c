@@ -384,6 +384,41 @@ static void test_recycle(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+/* Zeros go ahead of the frames: never over one, never behind the end, and not where blocks were
+ * written before. */
+static void test_ahead(void **state)
+{
+	struct rig *rig = *state;
+	struct journal_frame f;
+	const size_t frame = JOURNAL_FRAME_HEAD + 5;
+
+	assert_int_equal(rig->s.written, JOURNAL_SEGMENT_HEAD);
+	for (uint64_t at = POS; at + frame <= POS + 3 * SEGMENT_AHEAD; at += frame) {
+		size_t end = (size_t)(at % SIZE) + frame;
+		assert_int_equal(segment_prepare(&rig->s, end, SIZE), 0);
+		assert_in_range(rig->s.written, end, end + SEGMENT_AHEAD);
+		assert_int_equal(put(rig, at, JOURNAL_OWN, "hello", 5), 0);
+	}
+	for (uint64_t at = POS; at + frame <= POS + 3 * SEGMENT_AHEAD; at += frame)
+		assert_int_equal(get(rig, at, &f), 1);
+	assert_int_equal(segment_prepare(&rig->s, SIZE - 1, SIZE), 0);
+	assert_int_equal(rig->s.written, SIZE);
+	struct stat st;
+	assert_int_equal(fstat(rig->s.fd, &st), 0);
+	assert_int_equal(st.st_size, SIZE);
+	/* What is cleared is only reserved again. */
+	assert_int_equal(segment_clear_from(&rig->s, (off_t)(POS % SIZE), SIZE), 0);
+	assert_int_equal(rig->s.written, POS % SIZE);
+	assert_int_equal(get(rig, POS, &f), 0);
+	/* A recycled one is written already. */
+	struct segment again;
+	char old[128];
+	segment_path(rig->dir, 3, old, sizeof(old));
+	assert_int_equal(segment_create(rig->dir, POOL, 9, SIZE, old, &again), 0);
+	assert_int_equal(again.written, SIZE);
+	(void)close(again.fd);
+}
+
 static void test_vectors(void **state)
 {
 	struct rig *rig = *state;
@@ -431,7 +466,7 @@ int main(void)
 		TEST(test_frame_damage),    TEST(test_frame_elsewhere),
 		TEST(test_kinds),           TEST(test_end_of_segment),
 		TEST(test_recycle),         TEST(test_list),
-		TEST(test_vectors),
+		TEST(test_ahead),           TEST(test_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
