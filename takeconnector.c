@@ -34,6 +34,8 @@
 #include "status/http.h"
 #include "status/node.h"
 #include "status/orders.h"
+#include "status/snapshot.h"
+#include "topology/tns.h"
 
 #define EXIT_TROUBLE 2
 #define EXIT_RUNNING 3 /* another one runs with this root: cli/start.c knows the number */
@@ -74,6 +76,11 @@ static void on_up(void *arg, uint16_t number)
 	const struct daemon *daemon = arg;
 
 	log_info("node %u: connected", (unsigned int)number);
+	if (daemon->node.tns) {
+		/* It may be new to us: its record comes before its link, the news of that later. */
+		tns_fleet_changed(daemon->node.tns);
+		tns_link(daemon->node.tns, number, true);
+	}
 	pools_node_up(daemon->node.pools, number);
 	health_node_up(daemon->node.health, number);
 }
@@ -83,6 +90,8 @@ static void on_down(void *arg, uint16_t number)
 	const struct daemon *daemon = arg;
 
 	log_info("node %u: connection lost", (unsigned int)number);
+	if (daemon->node.tns)
+		tns_link(daemon->node.tns, number, false);
 	pools_node_down(daemon->node.pools, number);
 }
 
@@ -98,6 +107,12 @@ static void on_message(void *arg, uint16_t number, struct net_message *message)
 	const struct daemon *daemon = arg;
 	int type = 0;
 
+	if (daemon->node.tns && tns_message(daemon->node.tns, number, message)) {
+		net_consumed(daemon->node.net, number, (enum net_class)message->class,
+			     message->size);
+		free(message);
+		return;
+	}
 	while (type < HEALTH_MESSAGES && health_types[type] != message->type)
 		type++;
 	if (type == HEALTH_MESSAGES) {
@@ -108,6 +123,14 @@ static void on_message(void *arg, uint16_t number, struct net_message *message)
 		       message->size);
 	net_consumed(daemon->node.net, number, message->class, message->size);
 	free(message);
+}
+
+static void on_refused(void *arg, uint16_t number)
+{
+	const struct daemon *daemon = arg;
+
+	if (daemon->node.tns)
+		tns_refused(daemon->node.tns, number);
 }
 
 static void on_writable(void *arg, uint16_t number, enum net_class class)
@@ -121,7 +144,40 @@ static void on_fleet_changed(void *arg)
 {
 	const struct daemon *daemon = arg;
 
+	if (daemon->node.tns)
+		tns_fleet_changed(daemon->node.tns);
 	pools_fleet_changed(daemon->node.pools);
+}
+
+/* Some other node has all that was written here. */
+static bool on_drained(void *arg)
+{
+	const struct daemon *daemon = arg;
+	struct snapshot *snapshot = NULL;
+	bool drained = snapshot_take(&daemon->node, &snapshot) == 0;
+
+	for (size_t i = 0; drained && i < snapshot->pool_count; i++)
+		drained = snapshot_delivered(&snapshot->pools[i].status);
+	snapshot_free(snapshot);
+	return drained;
+}
+
+static int start_tns(struct daemon *daemon, char *error, size_t size)
+{
+	struct node *node = &daemon->node;
+	const struct tns_config config = {
+		.loop = node->loop,
+		.net = node->net,
+		.fleet = node->fleet,
+		.dir = daemon->places.tns,
+		.location = node->settings->text[SETTING_LOCATION],
+		.events = {.arg = daemon, .drained = on_drained},
+	};
+	int r = tns_new(&config, &node->tns, error, size);
+
+	if (r < 0)
+		node->tns = NULL;
+	return r;
 }
 
 static int start_net(struct node *node, char *error, size_t size)
@@ -136,12 +192,18 @@ static int start_net(struct node *node, char *error, size_t size)
 			   .down = on_down,
 			   .message = on_message,
 			   .writable = on_writable,
+			   .refused = on_refused,
 			   .fleet_changed = on_fleet_changed},
 	};
 	int r = net_new(&config, &node->net, error, size);
 
 	if (r < 0) {
 		node->net = NULL;
+		return r;
+	}
+	r = start_tns(daemon, error, size);
+	if (r < 0) {
+		net_free(take_ptr(node->net));
 		return r;
 	}
 	pools_set_net(node->pools, node->net);
@@ -154,6 +216,7 @@ static void stop_net(struct node *node)
 	if (!node->net)
 		return;
 	pools_set_net(node->pools, NULL);
+	tns_free(take_ptr(node->tns));
 	net_free(take_ptr(node->net));
 }
 
@@ -442,6 +505,8 @@ static void on_signal(uv_signal_t *handle, int number)
 	log_info("signal %d: ending", number);
 	(void)sd_notify(0, "STOPPING=1");
 	daemon->node.stopping = true;
+	if (daemon->node.tns)
+		tns_stop(daemon->node.tns);
 	if (daemon->node.jobs)
 		log_info("waiting for a join that is under way (30 s at most)");
 	on_job_done(&daemon->node);
@@ -476,6 +541,7 @@ static void stop_parts(struct daemon *daemon)
 	mounts_free(node->mounts);
 	if (node->pools)
 		pools_free(node->pools);
+	tns_free(node->tns);
 	if (node->net)
 		net_free(node->net);
 	if (node->fleet)

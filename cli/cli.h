@@ -62,6 +62,12 @@ int cmd_invite(struct cli *cli, const struct args *args);
 int cmd_join(struct cli *cli, const struct args *args);
 int cmd_leave(struct cli *cli, const struct args *args);
 int cmd_remove(struct cli *cli, const struct args *args);
+/* cmd_tns.c */
+int cmd_why(struct cli *cli, const struct args *args);
+int cmd_cordon(struct cli *cli, const struct args *args);
+int cmd_drain(struct cli *cli, const struct args *args);
+int cmd_maintenance(struct cli *cli, const struct args *args);
+int cmd_resume(struct cli *cli, const struct args *args);
 /* cmd_pool.c */
 int cmd_pool_create(struct cli *cli, const struct args *args);
 int cmd_pool_join(struct cli *cli, const struct args *args);

@@ -60,7 +60,8 @@ int cmd_join(struct cli *cli, const struct args *args)
 			  json_text(args->words[0]), "token", json_text(args->words[1]), "pools");
 	json_t *pools = json_object_get(request, "pools");
 	bool good = set_option(request, "name", args_get(args, "name")) == 0 &&
-		    set_option(request, "own_address", args_get(args, "address")) == 0;
+		    set_option(request, "own_address", args_get(args, "address")) == 0 &&
+		    set_option(request, "role", args_get(args, "role")) == 0;
 	const char *pool;
 
 	for (size_t i = 0; good && (pool = args_get_nth(args, "pool", i)); i++)

@@ -190,12 +190,15 @@ static void add_member(struct table *table, const json_t *member)
 	int64_t rtt_us = json_get_int(member, "rtt_us", 0);
 	int64_t code = json_get_int(json_object_get(member, "sbm"), "code", 0);
 	const json_t *first = json_array_get(json_object_get(member, "addresses"), 0);
+	const json_t *downtime = json_object_get(member, "downtime");
 
 	table_add(table, SHOW_BOLD, "%s", json_get_text(member, "node", "?"));
 	table_add(table,
-		  strcmp(state, "alive") == 0  ? SHOW_GOOD
-		  : strcmp(state, "down") == 0 ? SHOW_BAD
-					       : SHOW_DIM,
+		  strcmp(state, "alive") == 0      ? SHOW_GOOD
+		  : strcmp(state, "down") == 0     ? SHOW_BAD
+		  : strcmp(state, "suspect") == 0  ? SHOW_WAIT
+		  : strcmp(state, "isolated") == 0 ? SHOW_WAIT
+						   : SHOW_DIM,
 		  "%s", state);
 	table_add(table, SHOW_PLAIN, "%s", first ? json_string_value(first) : "");
 	if (rtt_us)
@@ -211,8 +214,12 @@ static void add_member(struct table *table, const json_t *member)
 					     : SHOW_WAIT,
 			  "SBM-%04d %s", (int)code,
 			  json_get_text(json_object_get(member, "sbm"), "text", ""));
-	table_add(table, SHOW_DIM, "%s",
-		  self ? "this node" : json_get_text(member, "held_reason", ""));
+	if (json_is_object(downtime))
+		table_add(table, SHOW_DIM, "%s%s", self ? "this node; " : "",
+			  json_get_text(downtime, "reason", ""));
+	else
+		table_add(table, SHOW_DIM, "%s",
+			  self ? "this node" : json_get_text(member, "held_reason", ""));
 }
 
 static void print_members(const struct cli *cli, const json_t *members)

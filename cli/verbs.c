@@ -14,6 +14,7 @@ static const struct arg_option options_invite[] = {
 	{0},
 };
 static const struct arg_option options_join[] = {
+	{"role", "ROLE", "witness: hold no data, be there to tell a crash from a cut", false},
 	{"pool", "NAME", "enter and mount this pool at once", true},
 	{"name", "NAME", "what this node is called; default: the host's name", false},
 	{"address", "ADDRESS", "where the others reach it; default: found out", false},
@@ -21,6 +22,24 @@ static const struct arg_option options_join[] = {
 };
 static const struct arg_option options_force[] = {
 	{"force", NULL, "also if the others do not have all that was written here", false},
+	{0},
+};
+static const struct arg_option options_cordon[] = {
+	{"for", "TIME", "when it ends by itself: 90s, 30m, 2h, 7d; at most 90d", false},
+	{"reason", "TEXT", "why, for those who look", false},
+	{0},
+};
+static const struct arg_option options_plan[] = {
+	{"for", "TIME", "when it ends by itself: 90s, 30m, 2h, 7d; at most 90d", false},
+	{"reason", "TEXT", "why, for those who look", false},
+	{"force", NULL, "also if no other node that is alive holds one of its pools", false},
+	{0},
+};
+static const struct arg_option options_drain[] = {
+	{"for", "TIME", "when it ends by itself: 90s, 30m, 2h, 7d; at most 90d", false},
+	{"reason", "TEXT", "why, for those who look", false},
+	{"wait", NULL, "return once it may be stopped", false},
+	{"force", NULL, "also if no other node that is alive holds one of its pools", false},
 	{0},
 };
 static const struct arg_option options_create[] = {
@@ -85,6 +104,27 @@ const struct verb verbs[] = {
 	 "on; "
 	 "it can come back only as a new node, with a new key. NODE is its name or number.",
 	 1, 1, NULL, cmd_remove},
+	{"why", "NODE", "why a node is alive, suspect or down, and who says so",
+	 "The state of a node, its cause, what each member says of it, a planned downtime, and "
+	 "what "
+	 "changed lately. Members that are out of reach do not count.",
+	 1, 1, NULL, cmd_why},
+	{"cordon", "NODE", "give a node no new tasks",
+	 "It goes on with what it does. Ends by itself when the time is up, or by multiall resume.",
+	 1, 1, options_cordon, cmd_cordon},
+	{"drain", "NODE", "let a node give away what it has, so that it may be stopped",
+	 "All members know it at once, and after a restart of any of them. The node is drained "
+	 "when "
+	 "others have all that was written there. Also for a node that is down already. Refused "
+	 "where a pool would be left without a live copy.",
+	 1, 1, options_drain, cmd_drain},
+	{"maintenance", "NODE", "announce that a node is worked on",
+	 "Whether it runs or not then, it is nothing to be alarmed about. Ends by itself when the "
+	 "time is up, or by multiall resume. Refused where a pool would be left without a live "
+	 "copy.",
+	 1, 1, options_plan, cmd_maintenance},
+	{"resume", "NODE", "end a cordon, drain or maintenance", "The node is in service again.", 1,
+	 1, NULL, cmd_resume},
 	{"pool create", "NAME", "make a pool and mount it",
 	 "A pool is a directory that all its nodes share; it is mounted at /pool/NAME. With "
 	 "--adopt an "

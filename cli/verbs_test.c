@@ -39,6 +39,11 @@ STUB(cmd_invite)
 STUB(cmd_join)
 STUB(cmd_leave)
 STUB(cmd_remove)
+STUB(cmd_why)
+STUB(cmd_cordon)
+STUB(cmd_drain)
+STUB(cmd_maintenance)
+STUB(cmd_resume)
 STUB(cmd_pool_create)
 STUB(cmd_pool_join)
 STUB(cmd_pool_leave)
@@ -175,6 +180,11 @@ static void test_verbs(void **state)
 		{{"leave"}, "cmd_leave", 10},
 		{{"remove", "n2"}, "cmd_remove", 11},
 		{{"remove"}, "", CLI_ERROR},
+		{{"why", "n2"}, "cmd_why", 11},
+		{{"why"}, "", CLI_ERROR},
+		{{"drain", "n2"}, "cmd_drain", 11},
+		{{"maintenance", "n2"}, "cmd_maintenance", 11},
+		{{"resume", "n2"}, "cmd_resume", 11},
 		{{"pool", "create", "web"}, "cmd_pool_create", 11},
 		{{"pool", "create"}, "", CLI_ERROR},
 		{{"pool", "join", "web"}, "cmd_pool_join", 11},

@@ -11,6 +11,8 @@
 
 /* Milliseconds of a clock that goes on during suspend (CLOCK_BOOTTIME). */
 uint64_t clock_boot_ms(void);
+/* The same clock in microseconds; for what measures, not for what is simulated. */
+uint64_t clock_boot_us(void);
 /* Nanoseconds since 1970. */
 int64_t clock_wall_ns(void);
 

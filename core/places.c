@@ -13,6 +13,7 @@ static const char *const below[] = {
 	"/etc/multiall/multiall.conf",
 	"/var/lib/multiall",
 	"/var/lib/multiall/fleet",
+	"/var/lib/multiall/tns",
 	"/run/multiall",
 	"/run/multiall/control.sock",
 	"/run/multiall/takeconnector.lock",
@@ -42,7 +43,7 @@ static int root_clean(const char *root, char **ret)
 int places_init(const char *root, struct places *ret)
 {
 	struct places p = {0};
-	char **each[] = {&p.settings, &p.state, &p.fleet, &p.run,
+	char **each[] = {&p.settings, &p.state, &p.fleet, &p.tns,  &p.run,
 			 &p.control,  &p.lock,  &p.log,   &p.pools};
 
 	_Static_assert(sizeof(each) / sizeof(each[0]) == sizeof(below) / sizeof(below[0]),
@@ -72,6 +73,7 @@ void places_done(struct places *places)
 	free(places->settings);
 	free(places->state);
 	free(places->fleet);
+	free(places->tns);
 	free(places->run);
 	free(places->control);
 	free(places->lock);

@@ -16,6 +16,7 @@ struct places {
 	char *settings; /* ROOT/etc/multiall/multiall.conf */
 	char *state;    /* ROOT/var/lib/multiall */
 	char *fleet;    /* ROOT/var/lib/multiall/fleet */
+	char *tns;      /* ROOT/var/lib/multiall/tns */
 	char *run;      /* ROOT/run/multiall */
 	char *control;  /* ROOT/run/multiall/control.sock */
 	char *lock;     /* ROOT/run/multiall/takeconnector.lock */

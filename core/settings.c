@@ -11,6 +11,7 @@
 #include "core/auto.h"
 #include "core/conf.h"
 #include "core/io.h"
+#include "core/location.h"
 #include "core/units.h"
 
 static int check_address(const struct setting *setting, const char *text, char *error, size_t size)
@@ -64,6 +65,17 @@ static int check_word(const struct setting *setting, const char *text, char *err
 	return err_say(error, size, -EINVAL, "must be %s", setting->type);
 }
 
+static int check_location(const struct setting *setting, const char *text, char *error, size_t size)
+{
+	(void)setting;
+	if (!location_valid(text))
+		return err_say(error, size, -EINVAL,
+			       "not a location; write up to %d parts of letters, digits and ._- "
+			       "with / between them",
+			       LOCATION_PARTS);
+	return 0;
+}
+
 static const char *const words_switch[] = {"on", "off", NULL};
 static const char *const words_transport[] = {"auto", "uring", "dev", NULL};
 static const char *const words_off[] = {"off", NULL};
@@ -97,6 +109,10 @@ const struct setting settings_table[SETTINGS_KEYS] = {
 		 1ull << 40, words_off,
 		 "Most bytes per second for catching up. Kept for a later version: "
 		 "a limit is logged, not kept."},
+	[SETTING_LOCATION] = {"location", "path such as site/room/rack/host", "", check_location, 0,
+			      0, NULL,
+			      "Where this server stands, from the large to the small. Nodes whose "
+			      "first part differs are at different sites."},
 	[SETTING_LOG_LEVEL] = {"log_level", "debug, info, warning or error", "info", check_word, 0,
 			       0, words_level, "Least important lines that are logged."},
 };

@@ -1,6 +1,6 @@
-/* links: core/settings.c core/conf.c core/address.c core/units.c core/io.c core/err.c
- * SPDX-License-Identifier: Apache-2.0
- * The settings file: what is taken, what is refused, and that the error names file and line. */
+/* links: core/settings.c core/conf.c core/address.c core/units.c core/location.c core/io.c
+ * core/err.c SPDX-License-Identifier: Apache-2.0 The settings file: what is taken, what is refused,
+ * and that the error names file and line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -532,12 +532,46 @@ void net_counters(struct net *net, struct net_counters *ret)
 	*ret = net->counters;
 }
 
+int net_session(struct net *net, uint16_t node, struct net_session *ret)
+{
+	const struct peer *peer = node <= FLEET_MEMBERS_MAX ? net->peers[node] : NULL;
+
+	if (!peer || !peer->link)
+		return -ENOTCONN;
+	ret->own_instance = net->instance;
+	ret->peer_instance = peer->link->hello.instance;
+	_Static_assert(sizeof(ret->host) == sizeof(peer->link->host), "same bound");
+	memcpy(ret->host, peer->link->host, sizeof(ret->host));
+	return tls_secret(peer->link->wire->tls, ret->secret);
+}
+
+uint64_t net_instance(struct net *net)
+{
+	return net->instance;
+}
+
+uint64_t net_silent_ms(struct net *net, uint16_t node)
+{
+	const struct peer *peer = node <= FLEET_MEMBERS_MAX ? net->peers[node] : NULL;
+
+	return peer && peer->link ? uv_now(net->owner.loop) - peer->link->heard_ms : UINT64_MAX;
+}
+
+void net_address(struct net *net, struct sockaddr_storage *ret)
+{
+	int length = sizeof(*ret);
+
+	memset(ret, 0, sizeof(*ret));
+	if (uv_tcp_getsockname(&net->listener, (struct sockaddr *)ret, &length) < 0)
+		ret->ss_family = AF_UNSPEC;
+}
+
 uint16_t net_port(struct net *net)
 {
-	struct sockaddr_storage at = {0};
-	int length = sizeof(at);
+	struct sockaddr_storage at;
 
-	if (uv_tcp_getsockname(&net->listener, (struct sockaddr *)&at, &length) < 0)
+	net_address(net, &at);
+	if (at.ss_family == AF_UNSPEC)
 		return 0;
 	return ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)&at)->sin_port
 					     : ((struct sockaddr_in6 *)&at)->sin6_port);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "core/err.h"
 #include "core/loop.h"
@@ -45,6 +46,8 @@ struct net_events {
 	void (*message)(void *arg, uint16_t node, struct net_message *message);
 	/* After -EAGAIN: the class has room again. */
 	void (*writable)(void *arg, uint16_t node, enum net_class class);
+	/* Its host answers, and refuses connections. May be NULL. */
+	void (*refused)(void *arg, uint16_t node);
 	/* A member record was added, changed or removed (also by a peer). */
 	void (*fleet_changed)(void *arg);
 };
@@ -92,6 +95,17 @@ struct net_peer_status {
 };
 void net_peer_status(struct net *net, uint16_t node, struct net_peer_status *ret);
 
+/* What both ends of the connection with a node know and nobody else; -ENOTCONN. Loop thread. */
+struct net_session {
+	uint8_t secret[64];
+	uint64_t own_instance, peer_instance; /* random, of each start */
+	char host[48];                        /* where it is, a numeric address */
+};
+MUST_CHECK int net_session(struct net *net, uint16_t node, struct net_session *ret);
+uint64_t net_instance(struct net *net);
+/* Milliseconds since bytes came over it; UINT64_MAX: no connection. Loop thread. */
+uint64_t net_silent_ms(struct net *net, uint16_t node);
+
 /* Counters of refused input since the start, for metrics. Loop thread. */
 struct net_counters {
 	uint64_t refused_certificate;
@@ -115,7 +129,8 @@ MUST_CHECK int net_join(struct fleet *fleet, const char *address, const char *to
 MUST_CHECK int net_join_as(struct fleet *fleet, const char *address, const char *token,
 			   const char *own_name, const char *own_address, char *error, size_t size);
 
-/* The port that we listen on, for a `listen` with port 0. */
+/* Where we listen; the port is known, also of a `listen` with port 0. */
+void net_address(struct net *net, struct sockaddr_storage *ret);
 uint16_t net_port(struct net *net);
 
 #define NET_UNAGREED_MAX 64 /* accepted connections that have not said hello yet */

@@ -402,6 +402,8 @@ void peer_ended(struct net *net, struct link *link, enum link_phase phase, int c
 	}
 	(void)snprintf(peer->held_reason, sizeof(peer->held_reason), "%s%s",
 		       phase == LINK_CONNECTING ? "cannot connect: " : "", reason);
+	if (code == -ECONNREFUSED && phase == LINK_CONNECTING && net->events.refused)
+		net->events.refused(net->events.arg, peer->node);
 	if (!link->dialed && !was_up)
 		memcpy(peer->address, link->address, sizeof(peer->address));
 	if (holds(code))

@@ -439,15 +439,22 @@ void tls_peer_key(const struct tls *tls, uint8_t ret[KEY_PUBLIC_SIZE])
 	memcpy(ret, tls->peer_key, KEY_PUBLIC_SIZE);
 }
 
-int tls_binding(struct tls *tls, uint8_t ret[32])
+static int export(struct tls *tls, const char *label, uint8_t *ret, size_t size)
 {
-	static const char label[] = "EXPORTER-multiall-join";
-
-	if (SSL_export_keying_material(tls->ssl, ret, 32, label, sizeof(label) - 1, NULL, 0, 0) ==
-	    1)
+	if (SSL_export_keying_material(tls->ssl, ret, size, label, strlen(label), NULL, 0, 0) == 1)
 		return 0;
 	ERR_clear_error();
 	return MA_EREFUSED;
+}
+
+int tls_binding(struct tls *tls, uint8_t ret[32])
+{
+	return export(tls, "EXPORTER-multiall-join", ret, 32);
+}
+
+int tls_secret(struct tls *tls, uint8_t ret[64])
+{
+	return export(tls, "EXPORTER-multiall-tns", ret, 64);
 }
 
 const char *tls_reason(const struct tls *tls)

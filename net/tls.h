@@ -75,6 +75,8 @@ enum tls_purpose tls_purpose(const struct tls *tls);
 void tls_peer_key(const struct tls *tls, uint8_t ret[KEY_PUBLIC_SIZE]);
 /* 32 bytes that only the two ends of this connection can know (RFC 8446, 7.5). */
 MUST_CHECK int tls_binding(struct tls *tls, uint8_t ret[32]);
+/* 64 more, of another kind, for keys of datagrams between the two. */
+MUST_CHECK int tls_secret(struct tls *tls, uint8_t ret[64]);
 
 /* Why it failed, for a person; "" if it did not. */
 const char *tls_reason(const struct tls *tls);

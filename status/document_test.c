@@ -1,5 +1,5 @@
 /* links: status/json.c status/page.c status/metrics.c status/snapshot.c core/json.c core/units.c
- * core/err.c health/code.c
+ * core/err.c health/code.c topology/words.c
  * SPDX-License-Identifier: Apache-2.0
  * What is shown, from a picture made by hand: the document of the contract to the letter, escaping
  * in page and metrics, and the sentence for each situation. */
@@ -68,6 +68,8 @@ static void make(struct picture *p)
 		record->pool_count = 1;
 		text_put(record->pools[0].name, "web");
 		p->members[i].state = "alive";
+		p->members[i].tns = (struct tns_view){
+			.state = TNS_ALIVE, .cause = TNS_CAUSE_HEARD, .since_s = 3.5};
 	}
 	p->members[0].self = true;
 	p->members[0].baseline = (struct health_view){.text = "ok", .effect = "none"};
@@ -85,7 +87,8 @@ static void test_document_to_the_letter(void **state)
 		"\"in_fleet\":true,\"summary\":\"All in sync: 1 pool, 2 nodes.\",\"in_sync\":true,"
 		"\"healthy\":true,\"time\":1.5,\"uptime_s\":2.5,\"memory_bytes\":4096,\"page_"
 		"problem\":\"\","
-		"\"refused\":{\"certificate\":0,\"frame\":0,\"token\":0,\"handshake_timeout\":0,"
+		"\"topology\":{\"hash\":\"0000000000000000\",\"majority\":false},\"refused\":{"
+		"\"certificate\":0,\"frame\":0,\"token\":0,\"handshake_timeout\":0,"
 		"\"handshake\":0,\"busy\":0},"
 		"\"pools\":[{\"name\":\"web\",\"path\":\"/pool/web\",\"backing\":\"/b/web\","
 		"\"open\":true,\"mounted\":true,\"mount_mode\":\"\",\"transport\":\"\",\"problem\":"
@@ -100,11 +103,15 @@ static void test_document_to_the_letter(void **state)
 		"\"catchup_done_bytes\":null,\"catchup_total_bytes\":null,"
 		"\"catchup_bytes_per_s\":null}]}],"
 		"\"members\":[{\"node\":\"n1\",\"number\":1,\"self\":true,\"zone\":\"\","
-		"\"state\":\"alive\",\"sbm\":{\"code\":0,\"text\":\"ok\",\"effect\":\"none\"},"
+		"\"state\":\"alive\",\"cause\":\"it hears and is "
+		"heard\",\"since_s\":3.5,\"ready_in_s\":0.0,\"witness\":false,\"downtime\":null,"
+		"\"sbm\":{\"code\":0,\"text\":\"ok\",\"effect\":\"none\"},"
 		"\"rtt_us\":null,"
 		"\"connected\":false,\"held_reason\":\"\",\"attempts\":0,\"sent_bytes\":0,"
 		"\"received_bytes\":0,\"addresses\":[\"10.0.0.1:7447\"],\"pools\":[\"web\"]},"
 		"{\"node\":\"n2\",\"number\":2,\"self\":false,\"zone\":\"\",\"state\":\"alive\","
+		"\"cause\":\"it hears and is "
+		"heard\",\"since_s\":3.5,\"ready_in_s\":0.0,\"witness\":false,\"downtime\":null,"
 		"\"sbm\":{\"code\":3306,\"text\":\"mount is missing: pool.mount\","
 		"\"effect\":\"withdraw\"},\"rtt_us\":250,\"connected\":true,"
 		"\"held_reason\":\"\",\"attempts\":0,\"sent_bytes\":11,\"received_bytes\":12,"

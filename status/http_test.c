@@ -1,7 +1,7 @@
 /* links: status/http.c status/json.c status/page.c status/metrics.c status/snapshot.c
  * core/address.c core/json.c core/units.c core/clock.c core/loop.c core/log.c core/err.c
- * health/code.c SPDX-License-Identifier: Apache-2.0 The status page from outside: a real loop on a
- * thread, requests good and bad over TCP. */
+ * health/code.c topology/words.c SPDX-License-Identifier: Apache-2.0 The status page from outside:
+ * a real loop on a thread, requests good and bad over TCP. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "status/json.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "core/version.h"
 #include "status/snapshot.h"
 
@@ -80,6 +83,21 @@ static json_t *pool_json(const struct snapshot *snapshot, const struct snapshot_
 	return NULL;
 }
 
+static json_t *downtime_json(const struct tns_view *view)
+{
+	return view->planned ? json_pack("{s:f, s:o}", "left_s", view->planned_left_s, "reason",
+					 json_text(view->reason))
+			     : json_null();
+}
+
+static json_t *topology_json(const struct snapshot *snapshot)
+{
+	char hash[17];
+
+	(void)snprintf(hash, sizeof(hash), "%016" PRIx64, snapshot->topology);
+	return json_pack("{s:s, s:b}", "hash", hash, "majority", (int)snapshot->majority);
+}
+
 static json_t *member_json(const struct snapshot_member *member)
 {
 	const struct member *record = &member->record;
@@ -99,13 +117,20 @@ static json_t *member_json(const struct snapshot_member *member)
 	ok = ok && set(o, "node", json_text(record->name));
 	ok = ok && set(o, "number", json_integer(record->number));
 	ok = ok && set(o, "self", json_boolean(member->self));
-	ok = ok && set(o, "zone", json_text(""));
+	ok = ok && set(o, "zone", json_text(member->tns.location));
 	ok = ok && set(o, "state", json_text(member->state));
+	ok = ok && set(o, "cause", json_text(tns_cause_text(member->tns.cause)));
+	ok = ok && set(o, "since_s", json_real(member->tns.since_s));
+	ok = ok && set(o, "ready_in_s",
+		       real_or_null(member->tns.ready_in_s, member->tns.ready_in_s >= 0));
+	ok = ok && set(o, "witness", json_boolean(member->tns.witness));
+	ok = ok && set(o, "downtime", downtime_json(&member->tns));
 	ok = ok &&
 	     set(o, "sbm",
 		 json_pack("{s:i, s:o, s:s}", "code", member->baseline.code, "text",
 			   json_text(member->baseline.text), "effect", member->baseline.effect));
-	ok = ok && set(o, "rtt_us", link->rtt_us ? json_integer(link->rtt_us) : json_null());
+	uint32_t rtt_us = member->tns.rtt_us ? member->tns.rtt_us : link->rtt_us;
+	ok = ok && set(o, "rtt_us", rtt_us ? json_integer(rtt_us) : json_null());
 	ok = ok && set(o, "connected", json_boolean(link->connected));
 	ok = ok && set(o, "held_reason", json_text(link->held_reason));
 	ok = ok && set(o, "attempts", json_integer(link->attempts));
@@ -157,6 +182,7 @@ json_t *status_json(const struct snapshot *snapshot)
 	ok = ok && set(o, "uptime_s", json_real((double)snapshot->uptime_ms / 1e3));
 	ok = ok && set(o, "memory_bytes", json_integer((json_int_t)snapshot->memory));
 	ok = ok && set(o, "page_problem", json_text(snapshot->page_problem));
+	ok = ok && set(o, "topology", topology_json(snapshot));
 	ok = ok && set(o, "refused", refused_json(&snapshot->counters));
 	ok = set(o, "pools", pools) && ok;
 	ok = set(o, "members", members) && ok;

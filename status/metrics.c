@@ -177,6 +177,11 @@ static double member_rtt(const struct snapshot_member *member)
 	return member->link.rtt_us ? member->link.rtt_us / 1e6 : (double)NAN;
 }
 
+static double member_state(const struct snapshot_member *member)
+{
+	return member->tns.state;
+}
+
 static double member_sent(const struct snapshot_member *member)
 {
 	return (double)member->link.sent_bytes;
@@ -190,6 +195,10 @@ static double member_received(const struct snapshot_member *member)
 static const struct member_family member_families[] = {
 	{"multiall_member_connected", "gauge", "Whether the member is connected to this node.",
 	 member_connected},
+	{"multiall_member_state", "gauge",
+	 "1 alive, 2 suspect, 3 down, 5 cordoned, 6 draining, 7 drained, 8 maintenance, 9 "
+	 "isolated.",
+	 member_state},
 	{"multiall_member_round_trip_seconds", "gauge", "Time to the member and back.", member_rtt},
 	{"multiall_member_sent_bytes_total", "counter", "Bytes sent to the member.", member_sent},
 	{"multiall_member_received_bytes_total", "counter", "Bytes received from the member.",

@@ -2,7 +2,7 @@
  * The parts of this node in one place, for whoever shows them (status) or acts on them (orders).
  * The main file owns the struct and all parts, and connects their callbacks.
  * Loop thread.
- * Invariant: `net` is set exactly while this node belongs to a fleet and listens.
+ * Invariant: `net` and `tns` are set exactly while this node belongs to a fleet and listens.
  */
 #ifndef STATUS_NODE_H
 #define STATUS_NODE_H
@@ -22,6 +22,7 @@ struct net;
 struct places;
 struct pools;
 struct settings;
+struct tns;
 
 struct node {
 	const struct places *places;
@@ -29,6 +30,7 @@ struct node {
 	struct loop *loop;
 	struct fleet *fleet;
 	struct net *net;
+	struct tns *tns;
 	struct pools *pools;
 	struct mounts *mounts;
 	struct health *health;

@@ -224,6 +224,8 @@ static const struct {
 	{"invite", order_invite, true},
 	{"leave", order_leave, true},
 	{"remove", order_remove, true},
+	{"why", order_why, true},
+	{"plan", order_plan, true},
 	{"pool-create", order_pool_create, true},
 	{"pool-join", order_pool_join, true},
 	{"pool-leave", order_pool_leave, true},

@@ -10,12 +10,13 @@
 #include "core/address.h"
 #include "core/auto.h"
 #include "core/log.h"
+#include "core/places.h"
 #include "core/settings.h"
-#include "core/units.h"
 #include "net/fleet.h"
 #include "net/member.h"
 #include "net/net.h"
 #include "replication/pools.h"
+#include "topology/tns.h"
 
 #define INVITE_TTL_S      3600
 #define INVITE_TTL_MAX_S  (30u * 86400)
@@ -100,6 +101,8 @@ void order_init(struct orders *orders, struct control_request *request)
 		return;
 	}
 	int r = fleet_init(node->fleet, name, address, error, sizeof(error));
+	if (r == 0)
+		r = tns_witness_set(node->places->tns, false);
 	if (r < 0) {
 		control_fail(request, 2, "cannot found a fleet: %s",
 			     error[0] ? error : err_text(r));
@@ -157,6 +160,7 @@ struct join {
 	char token[ORDERS_NAME_MAX + 1];
 	char own[ADDRESS_TEXT_MAX + 16];
 	char name[FLEET_NAME_MAX + 1];
+	bool witness;
 	int r;
 	char error[512];
 	size_t pool_count;
@@ -224,6 +228,8 @@ static void on_joined(uv_work_t *work, int status)
 	node->jobs--;
 	int r = status < 0 ? status : join->r;
 	if (r == 0)
+		r = tns_witness_set(node->places->tns, join->witness);
+	if (r == 0)
 		r = node->net_start(node, join->error, sizeof(join->error));
 	if (r < 0) {
 		log_warn("join at %s: %s", join->address, join->error);
@@ -263,9 +269,10 @@ void order_join(struct orders *orders, struct control_request *request)
 	const char *token = address ? orders_text(request, "token") : NULL;
 	const char *given = token ? orders_text_optional(request, "own_address") : NULL;
 	const char *name = given ? orders_text_optional(request, "name") : NULL;
+	const char *role = name ? orders_text_optional(request, "role") : NULL;
 	char error[512];
 
-	if (!name)
+	if (!role)
 		return;
 	if (fleet_exists(node->fleet) || orders->changing) {
 		control_fail(
@@ -284,12 +291,16 @@ void order_join(struct orders *orders, struct control_request *request)
 	if (name[0])
 		(void)snprintf(join->name, sizeof(join->name), "%s", name);
 	(void)snprintf(join->token, sizeof(join->token), "%s", token);
+	join->witness = strcmp(role, "witness") == 0;
 	join->orders = orders;
 	join->request = request;
 	join->work.data = join;
 	if (join_pools(join, json_object_get(control_body(request), "pools")) < 0)
 		control_fail(request, 2, "a name of a pool is not valid, or there are more than %d",
 			     FLEET_POOLS_MAX);
+	else if (role[0] && (!join->witness || join->pool_count))
+		control_fail(request, 2,
+			     "the only role that there is, is witness; a witness holds no pool");
 	else if (!member_name_valid(join->name) || strlen(name) > FLEET_NAME_MAX)
 		control_fail(request, 2, "\"%s\" cannot be the name of a node", name);
 	else if (own_address(node, given, true, join->own, sizeof(join->own), error,
@@ -405,23 +416,11 @@ void order_leave(struct orders *orders, struct control_request *request)
 void order_remove(struct orders *orders, struct control_request *request)
 {
 	struct fleet *fleet = orders->node->fleet;
-	const char *name = orders_text(request, "node");
 	struct member member;
 	struct member self;
-	uint64_t number;
 
-	if (!name)
+	if (orders_member(orders, request, &member) < 0)
 		return;
-	int r = fleet_member_by_name(fleet, name, &member);
-	if (r < 0 && count_parse(name, FLEET_MEMBERS_MAX, &number) == 0)
-		r = fleet_member(fleet, (uint16_t)number, &member);
-	if (r < 0) {
-		control_fail(request, 2,
-			     "the fleet has no node \"%s\"; multiall status lists its members by "
-			     "name and number",
-			     name);
-		return;
-	}
 	fleet_self(fleet, &self);
 	if (member.number == self.number) {
 		control_fail(request, 2, "%s is this node; to take it out: multiall leave",
@@ -432,7 +431,7 @@ void order_remove(struct orders *orders, struct control_request *request)
 		control_done(request, orders_say("%s is no member any more", member.name));
 		return;
 	}
-	r = fleet_remove(fleet, member.number, MEMBER_REMOVED);
+	int r = fleet_remove(fleet, member.number, MEMBER_REMOVED);
 	if (r < 0) {
 		control_fail(request, 2, "cannot remove %s: %s", member.name, err_text(r));
 		return;

@@ -16,6 +16,9 @@
 #include "status/control.h"
 #include "status/node.h"
 
+struct member;
+struct snapshot;
+
 #define ORDERS_NAME_MAX 128 /* bytes of a name, address or token in a request */
 
 /* A request that is looked at again every so often until it can be answered. */
@@ -79,6 +82,15 @@ void order_health_codes(struct orders *orders, struct control_request *request);
 void order_health_lint(struct orders *orders, struct control_request *request);
 void order_health_set(struct orders *orders, struct control_request *request);
 void order_health_rules(struct orders *orders, struct control_request *request);
+
+/* orders_tns.c */
+void order_why(struct orders *orders, struct control_request *request);
+void order_plan(struct orders *orders, struct control_request *request);
+/* The member that the request names; answers it if there is none. */
+MUST_CHECK int orders_member(struct orders *orders, struct control_request *request,
+			     struct member *ret);
+/* Pure: a pool that no node but this one holds and serves; NULL if there is none. */
+const char *orders_last_copy(const struct snapshot *snapshot, const struct member *leaving);
 
 /* orders_pool.c */
 void order_pool_create(struct orders *orders, struct control_request *request);

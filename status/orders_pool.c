@@ -8,18 +8,26 @@
 
 #include "core/auto.h"
 #include "core/log.h"
+#include "core/places.h"
 #include "fuse/mounts.h"
 #include "net/fleet.h"
 #include "net/member.h"
 #include "net/net.h"
 #include "replication/pools.h"
 #include "status/snapshot.h"
+#include "topology/tns.h"
 
 /* The name becomes a directory below /pool and below the state. */
-static const char *pool_name(struct control_request *request)
+static const char *pool_name(struct orders *orders, struct control_request *request)
 {
 	const char *name = orders_text(request, "name");
 
+	if (name && tns_witness(orders->node->places->tns)) {
+		control_fail(request, 2,
+			     "this node is a witness, it holds no pool; to make it another, leave "
+			     "the fleet and join again");
+		return NULL;
+	}
 	if (name && !member_name_valid(name)) {
 		control_fail(
 			request, 2,
@@ -62,7 +70,7 @@ static void answer_entered(struct orders *orders, struct control_request *reques
 
 void order_pool_create(struct orders *orders, struct control_request *request)
 {
-	const char *name = pool_name(request);
+	const char *name = pool_name(orders, request);
 	const char *adopt = name ? json_get_text(control_body(request), "adopt", "") : NULL;
 	struct pool *pool = NULL;
 	char error[512] = "";
@@ -107,7 +115,7 @@ int orders_pool_enter(struct orders *orders, const char *name, char *error, size
 
 void order_pool_join(struct orders *orders, struct control_request *request)
 {
-	const char *name = pool_name(request);
+	const char *name = pool_name(orders, request);
 	char error[1024];
 	char path[320];
 
@@ -185,7 +193,7 @@ int orders_pool_quit(struct orders *orders, const char *name, char *ret_path, si
 
 void order_pool_leave(struct orders *orders, struct control_request *request)
 {
-	const char *name = pool_name(request);
+	const char *name = pool_name(orders, request);
 	bool force = json_get_bool(control_body(request), "force", false);
 	char path[512] = "";
 	char error[1024];

@@ -266,6 +266,7 @@ static void put_member(FILE *out, const struct snapshot_member *member)
 {
 	const struct net_peer_status *link = &member->link;
 	const char *class = strcmp(member->state, "alive") == 0 ? "good" : "dim";
+	uint32_t rtt_us = member->tns.rtt_us ? member->tns.rtt_us : link->rtt_us;
 	char text[512];
 
 	(void)fputs("<tr>", out);
@@ -274,15 +275,15 @@ static void put_member(FILE *out, const struct snapshot_member *member)
 	put_cell(out, NULL, text);
 	put_cell(out, strcmp(member->state, "down") == 0 ? "bad" : class, member->state);
 	put_cell(out, NULL, member->record.addresses[0]);
-	if (link->rtt_us)
-		(void)snprintf(text, sizeof(text), "%.2f ms", (double)link->rtt_us / 1000);
+	if (rtt_us)
+		(void)snprintf(text, sizeof(text), "%.2f ms", (double)rtt_us / 1000);
 	else
 		(void)snprintf(text, sizeof(text), "%s", member->self ? "" : "not measured");
 	put_cell(out, "n", text);
 	put_baseline(out, &member->baseline);
 	put_size(out, link->sent_bytes);
 	put_size(out, link->received_bytes);
-	put_cell(out, NULL, link->held_reason);
+	put_cell(out, NULL, member->tns.planned ? member->tns.reason : link->held_reason);
 	(void)fputs("</tr>\n", out);
 }
 

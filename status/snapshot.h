@@ -16,6 +16,7 @@
 #include "net/fleet.h"
 #include "net/net.h"
 #include "replication/pools.h"
+#include "topology/tns.h"
 
 struct node;
 
@@ -33,6 +34,7 @@ struct snapshot_member {
 	bool self;
 	struct net_peer_status link; /* zeros for ourselves */
 	struct health_view baseline;
+	struct tns_view tns; /* zeros where nothing is known */
 };
 
 struct snapshot {
@@ -44,6 +46,8 @@ struct snapshot {
 	uint64_t uptime_ms;
 	uint64_t memory; /* bytes of the daemon */
 	struct net_counters counters;
+	uint64_t topology; /* hash */
+	bool majority;
 	char page_problem[256];
 	json_t *health; /* of this node, health_json(); NULL: not taken */
 	size_t pool_count;

@@ -14,13 +14,18 @@
 #include "status/node.h"
 #include "status/snapshot.h"
 
-static const char *member_word(const struct snapshot_member *member)
+/* TNS says what a member is; where there is none, the record does. */
+static void judge_member(const struct node *node, struct snapshot_member *member)
 {
-	if (member->record.state == MEMBER_LEFT)
-		return "left";
-	if (member->record.state == MEMBER_REMOVED)
-		return "removed";
-	return member->self || member->link.connected ? "alive" : "down";
+	struct tns_view *view = &member->tns;
+
+	if (!node->tns || tns_look(node->tns, member->record.number, view) < 0 ||
+	    member->record.state != MEMBER_ACTIVE)
+		view->state = member->record.state == MEMBER_LEFT      ? TNS_LEFT
+			      : member->record.state == MEMBER_REMOVED ? TNS_REMOVED
+			      : member->self                           ? TNS_ALIVE
+								       : TNS_SUSPECT;
+	member->state = tns_state_word(view->state);
 }
 
 static int take_members(const struct node *node, struct snapshot *snapshot)
@@ -40,7 +45,7 @@ static int take_members(const struct node *node, struct snapshot *snapshot)
 		members[i].self = records[i].number == snapshot->number;
 		if (node->net && !members[i].self)
 			net_peer_status(node->net, records[i].number, &members[i].link);
-		members[i].state = member_word(&members[i]);
+		judge_member(node, &members[i]);
 		health_look(node->health, records[i].number, &members[i].baseline);
 	}
 	snapshot->member_count = count;
@@ -147,6 +152,8 @@ int snapshot_take(const struct node *node, struct snapshot **ret)
 	take_self(node, snapshot);
 	if (node->net)
 		net_counters(node->net, &snapshot->counters);
+	if (node->tns)
+		snapshot->topology = tns_hash(node->tns, &snapshot->majority);
 	snapshot->health = health_json(node->health, 0);
 	int r = take_members(node, snapshot);
 	if (r == 0)

@@ -16,6 +16,10 @@ _multiall()
 		esac
 	done
 	case $before in
+	--role)
+		mapfile -t COMPREPLY < <(compgen -W witness -- "$word")
+		return
+		;;
 	--root | --adopt)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
@@ -55,7 +59,7 @@ _multiall()
 	elif [ "$verb" = "pool join" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(multiall "${root[@]}" pool list 2>/dev/null |
 			sed -n 's/^\([^ ]*\) .*on other nodes.*/\1/p')" -- "$word")
-	elif [ "$verb" = remove ]; then
+	elif [[ $verb =~ ^(remove|why|cordon|drain|maintenance|resume)$ ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_multiall_names members node)" -- "$word")
 	fi
 }

@@ -44,7 +44,7 @@ struct neighbours {
 	bool dirty; /* topology is to be made again */
 	uint8_t flags;
 	size_t event_count; /* ever */
-	struct neighbours_event events[NEIGHBOURS_EVENTS];
+	struct tns_change events[NEIGHBOURS_EVENTS];
 };
 
 struct neighbour *neighbour_get(const struct neighbours *n, uint16_t node);

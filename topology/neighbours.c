@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/auto.h"
+#include "core/location.h"
 #include "topology/neighbour.h"
 
 int neighbours_new(const struct neighbours_config *config, struct neighbours **ret)
@@ -280,11 +281,11 @@ static void note_change(struct neighbours *n, struct neighbour *nb,
 	nb->cause = place->cause;
 	if (before == (enum tns_state)place->state)
 		return;
-	n->events[n->event_count++ % NEIGHBOURS_EVENTS] = (struct neighbours_event){
+	n->events[n->event_count++ % NEIGHBOURS_EVENTS] = (struct tns_change){
 		.wall_s = n->config.io.wall_s(n->config.io.arg),
 		.node = nb->member.node,
 		.before = (uint8_t)before,
-		.after = place->state,
+		.now = place->state,
 		.cause = place->cause,
 	};
 	n->config.io.changed(n->config.io.arg, nb->member.node, before, place);
@@ -388,7 +389,7 @@ uint8_t neighbours_health(const struct neighbours *n)
 	return n->self.health;
 }
 
-size_t neighbours_events(const struct neighbours *n, struct neighbours_event *ret, size_t max)
+size_t neighbours_history(const struct neighbours *n, struct tns_change *ret, size_t max)
 {
 	size_t count = n->event_count < NEIGHBOURS_EVENTS ? n->event_count : NEIGHBOURS_EVENTS;
 

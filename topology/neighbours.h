@@ -103,13 +103,7 @@ const struct topology *neighbours_topology(const struct neighbours *n);
 const struct neighbour *neighbours_find(const struct neighbours *n, uint16_t node);
 uint8_t neighbours_health(const struct neighbours *n);
 
-struct neighbours_event {
-	uint64_t wall_s;
-	uint16_t node;
-	uint8_t before, after; /* enum tns_state */
-	uint8_t cause;
-};
 /* The latest first; returns how many were written. */
-size_t neighbours_events(const struct neighbours *n, struct neighbours_event *ret, size_t max);
+size_t neighbours_history(const struct neighbours *n, struct tns_change *ret, size_t max);
 
 #endif

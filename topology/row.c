@@ -2,37 +2,17 @@
 #include "topology/row.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <string.h>
 
 #include "core/bytes.h"
+#include "core/location.h"
 
-#define FORMAT         1
-#define RTT_CLASS_MAX  15
-#define NODE_MAX       1023
-#define LOCATION_PARTS 4
+#define FORMAT        1
+#define RTT_CLASS_MAX 15
+#define NODE_MAX      1023
 
 /* Keeps a signature on a row from being valid for anything else that the node signs. */
 static const char context[] = "multiall tns row 1";
-
-bool location_valid(const char *text)
-{
-	size_t length = strlen(text);
-	size_t parts = 1;
-
-	if (length > TNS_LOCATION_MAX)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)text[i];
-		bool edge = i == 0 || text[i - 1] == '/' || i + 1 == length;
-
-		if (c == '/' && (edge || ++parts > LOCATION_PARTS))
-			return false;
-		if (c != '/' && !(c < 0x80 && isalnum(c)) && c != '.' && c != '_' && c != '-')
-			return false;
-	}
-	return true;
-}
 
 static void encode(const struct row *row, struct wr *w)
 {

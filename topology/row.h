@@ -58,7 +58,4 @@ bool row_newer(const struct row *a, const struct row *b);
 enum tns_edge row_edge_to(const struct row *row, uint16_t node);
 uint8_t row_rtt_to(const struct row *row, uint16_t node);
 
-/* Letters, digits and "._-", in up to four parts with "/" between them. */
-bool location_valid(const char *text);
-
 #endif

@@ -1,7 +1,6 @@
-/* links: topology/row.c topology/beat.c topology/downtime.c core/crypto.c core/err.c
- *        tests/lib/hex_file.c core/io.c
- * SPDX-License-Identifier: Apache-2.0
- * Rows, beats and downtimes: bytes, signatures, order, bounds. */
+/* links: topology/row.c core/location.c topology/beat.c topology/downtime.c core/crypto.c
+ * core/err.c tests/lib/hex_file.c core/io.c SPDX-License-Identifier: Apache-2.0 Rows, beats and
+ * downtimes: bytes, signatures, order, bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -12,8 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/err.h"
+#include "core/location.h"
+
+struct fleet;
+struct loop;
+struct net;
+struct net_message;
+struct tns;
+
 #define TNS_NODES_MAX    256 /* members that are looked after; of further ones nothing is said */
-#define TNS_LOCATION_MAX 63
+#define TNS_LOCATION_MAX LOCATION_MAX
 
 enum tns_state {
 	TNS_ALIVE = 1,       /* hears and is heard */
@@ -59,5 +68,72 @@ enum tns_edge {
 #define TNS_EDGES 5
 
 const char *tns_edge_text(enum tns_edge edge);
+
+struct tns_events {
+	void *arg;
+	/* A member is in another state than it was; tns_view() has all. Also of this node. */
+	void (*changed)(void *arg, uint16_t node, enum tns_state before, enum tns_state now);
+	/* Has this node given away what it holds? Asked once a second while it is being drained. */
+	bool (*drained)(void *arg);
+};
+
+struct tns_config {
+	struct loop *loop;
+	struct net *net; /* borrowed, as the others; ends after the tns */
+	struct fleet *fleet;
+	const char *dir;      /* where it keeps its count of starts and the downtimes */
+	const char *location; /* "site/room/rack/host", or less of it, or "" */
+	struct tns_events events;
+};
+
+/* Starts at once. Without a socket for datagrams it works by the connections alone. */
+MUST_CHECK int tns_new(const struct tns_config *config, struct tns **ret, char *error, size_t size);
+void tns_free(struct tns *tns);
+/* A witness holds no data; it is there to tell a crash from a cut. Kept in `dir`. */
+bool tns_witness(const char *dir);
+MUST_CHECK int tns_witness_set(const char *dir, bool witness);
+/* Tells all that this node stops in order; before connections end. */
+void tns_stop(struct tns *tns);
+
+/* What the net tells, handed on by the main file. tns_message() takes no ownership; false: it is
+ * not for us. */
+void tns_link(struct tns *tns, uint16_t node, bool up);
+void tns_refused(struct tns *tns, uint16_t node);
+bool tns_message(struct tns *tns, uint16_t node, const struct net_message *message);
+void tns_fleet_changed(struct tns *tns);
+
+struct tns_view {
+	uint16_t node;
+	enum tns_state state;
+	enum tns_cause cause;
+	bool together; /* it is within reach, perhaps by way of others */
+	bool witness;
+	uint8_t health;    /* 0 fit, to 8: its own clock runs late */
+	uint32_t rtt_us;   /* 0: not measured */
+	double since_s;    /* in this state */
+	double ready_in_s; /* until it may be relied on again; 0: now; -1: it is not there */
+	char location[TNS_LOCATION_MAX + 1];
+	uint8_t planned; /* enum downtime_kind; 0: none */
+	double planned_left_s;
+	uint16_t planned_by;
+	char reason[121];
+};
+/* MA_EUNKNOWN: no member. */
+MUST_CHECK int tns_look(struct tns *tns, uint16_t node, struct tns_view *ret);
+struct downtime;
+/* Sets node, kind, for_s and reason for all to know; topology/downtime.h. MA_EUNKNOWN, -EINVAL. */
+MUST_CHECK int tns_plan(struct tns *tns, const struct downtime *downtime);
+/* The hash of the topology, and whether who is together with us are the majority. */
+uint64_t tns_hash(struct tns *tns, bool *ret_majority);
+/* What changed lately, the latest first; returns how many it gave. */
+struct tns_change {
+	uint64_t wall_s; /* for people */
+	uint16_t node;
+	uint8_t before, now; /* enum tns_state; 0: it was not known */
+	uint8_t cause;
+};
+size_t tns_history(struct tns *tns, struct tns_change *ret, size_t max);
+/* What `from` says of `to`. */
+enum tns_edge tns_edge_of(struct tns *tns, uint16_t from, uint16_t to);
 
 #endif

@@ -1,7 +1,7 @@
-/* links: topology/topology.c topology/row.c topology/words.c core/crypto.c core/err.c
- * SPDX-License-Identifier: Apache-2.0
- * What follows from a matrix: one row per rule. Of five nodes at most, each line of the matrix is a
- * node's row: '1' hears, '2' quiet, '3' silent, '4' refused, '0' no opinion, '-' itself. */
+/* links: topology/topology.c topology/row.c core/location.c topology/words.c core/crypto.c
+ * core/err.c SPDX-License-Identifier: Apache-2.0 What follows from a matrix: one row per rule. Of
+ * five nodes at most, each line of the matrix is a node's row: '1' hears, '2' quiet, '3' silent,
+ * '4' refused, '0' no opinion, '-' itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* links: topology/beat.c topology/row.c core/crypto.c core/err.c
+/* links: topology/beat.c topology/row.c core/location.c core/crypto.c core/err.c
  * SPDX-License-Identifier: Apache-2.0
  * Any bytes as a beat and as a row: refused, or within all bounds; a row that is taken and written
  * again is the same row. */

@@ -1,6 +1,6 @@
-/* links: core/settings.c core/conf.c core/address.c core/units.c core/io.c core/err.c
- * SPDX-License-Identifier: Apache-2.0
- * Any bytes as a settings file: taken or refused with a text, never a crash. */
+/* links: core/settings.c core/conf.c core/address.c core/units.c core/location.c core/io.c
+ * core/err.c SPDX-License-Identifier: Apache-2.0 Any bytes as a settings file: taken or refused
+ * with a text, never a crash. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

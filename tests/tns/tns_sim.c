@@ -1,4 +1,5 @@
-/* links: tests/tns/tns_world.c topology/[a-su-z]*.c topology/topology.c core/crypto.c core/err.c
+/* links: tests/tns/tns_world.c topology/[a-su-z]*.c topology/topology.c core/location.c
+ *        core/crypto.c core/err.c
  * SPDX-License-Identifier: Apache-2.0
  * TNS in a world of its own: random faults, a million events in all, and at every quiet moment all
  * nodes that reach each other see one topology, the true one.
