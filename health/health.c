@@ -85,7 +85,7 @@ static void look_again(struct health *health)
 	pools_take(health);
 	uint64_t signature = health_signature(health);
 	if (signature != health->signature && rules_take(health) == 0)
-		health->signature = signature;
+		health->signature = health_signature(health);
 }
 
 /* ---- telling others */

@@ -221,12 +221,25 @@ static void mix(uint64_t *sum, const void *data, size_t size)
 		*sum = *sum * 31 + hash[i];
 }
 
+/* An exception ends at its time, not when a file changes. */
+static uint64_t exceptions_over(const struct health *health)
+{
+	int64_t now_s = clock_wall_ns() / 1000000000;
+	uint64_t count = 0;
+
+	for (size_t i = 0; health->rules && i < health->rules->set.count; i++) {
+		const struct rule_layer *layer = &health->rules->set.layers[i];
+
+		count += layer->exception && layer->until_s <= now_s;
+	}
+	return count;
+}
+
 uint64_t health_signature(const struct health *health)
 {
 	struct dirent **entries = NULL;
 	int count = scandir(health->config.settings_dir, &entries, is_conf, alphasort);
-	/* An exception ends on a day, not when a file changes. */
-	uint64_t sum = (uint64_t)(clock_wall_ns() / 1000000000 / 60);
+	uint64_t sum = exceptions_over(health);
 	char path[1024];
 	struct stat st;
 

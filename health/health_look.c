@@ -67,20 +67,20 @@ static json_t *entry_json(const char *rule, const char *pool, uint16_t code, str
 			 effect_json(effect));
 }
 
-static json_t *remote_rules(const struct report *report)
+/* Those entries of a report whose rule begins with `prefix`. */
+static void add_entries(json_t *rules, const struct report *report, const char *prefix)
 {
-	json_t *rules = json_array();
-
 	for (size_t i = 0; i < report->entry_count; i++) {
 		const struct report_entry *entry = &report->entries[i];
-		json_t *o = entry_json(entry->rule, entry->pool, entry->code, entry->effect);
 
+		if (strncmp(entry->rule, prefix, strlen(prefix)) != 0)
+			continue;
+		json_t *o = entry_json(entry->rule, entry->pool, entry->code, entry->effect);
 		(void)json_object_set_new(o, "text", json_text(entry->text));
 		(void)json_object_set_new(o, "flapping", json_boolean(entry->flapping));
 		(void)json_object_set_new(o, "since_s", json_integer(entry->age_s));
 		(void)json_array_append_new(rules, o);
 	}
-	return rules;
 }
 
 static json_t *watch_json(const struct watch *watch)
@@ -142,6 +142,7 @@ static json_t *own_rules(const struct health *health)
 
 	for (size_t i = 0; i < count; i++)
 		(void)json_array_append_new(rules, watch_json(&watches[i]));
+	add_entries(rules, &health->sent, "health."); /* what the monitor says of itself */
 	return rules;
 }
 
@@ -175,7 +176,11 @@ json_t *health_json(const struct health *health, uint16_t node)
 		(void)json_object_set_new(o, "sources", sources_json(health->rules));
 		(void)json_object_set_new(o, "notes", lines_json(health->rules->notes));
 	} else {
-		(void)json_object_set_new(o, "rules", report ? remote_rules(report) : json_array());
+		json_t *rules = json_array();
+
+		if (report)
+			add_entries(rules, report, "");
+		(void)json_object_set_new(o, "rules", rules);
 	}
 	return o;
 }

@@ -31,6 +31,17 @@ static void source_fill(struct report_entry *entry, const struct health_source *
 		       source->good_used ? " (its last good text is in force)" : "");
 }
 
+/* The agent itself was not given time: what it says is older than it seems. */
+static void late_fill(struct report_entry *entry, uint64_t late_ms)
+{
+	(void)snprintf(entry->rule, sizeof(entry->rule), "health.agent");
+	entry->code = code_make(SEVERITY_DEGRADED, CONDITION_LATE);
+	entry->effect = EFFECT_NONE;
+	(void)snprintf(entry->text, sizeof(entry->text),
+		       "checks started %.1f s late: this node is overloaded, or was stopped",
+		       (double)late_ms / 1000);
+}
+
 int health_report_make(const struct health *health, struct report *ret)
 {
 	size_t count;
@@ -39,7 +50,7 @@ int health_report_make(const struct health *health, struct report *ret)
 	int64_t now_s = clock_wall_ns() / 1000000000;
 	struct report report = {.whole = true};
 	size_t used = 0;
-	size_t room = count + health->rules->source_count + 1;
+	size_t room = count + health->rules->source_count + 2;
 	struct report_entry *entries = calloc(room, sizeof(*entries));
 
 	if (!entries)
@@ -48,6 +59,8 @@ int health_report_make(const struct health *health, struct report *ret)
 		if (health->rules->sources[i].error[0])
 			source_fill(&entries[used++], &health->rules->sources[i]);
 	}
+	if (runner_late_ms(health->runner, now_ms))
+		late_fill(&entries[used++], runner_late_ms(health->runner, now_ms));
 	for (size_t i = 0; i < count; i++) {
 		uint16_t code = runner_code(&watches[i], now_ms, now_s);
 

@@ -37,6 +37,8 @@ struct runner {
 	struct watch *watches;
 	size_t count;
 	struct run *runs;
+	uint64_t armed_ms;            /* when the timer is to come */
+	uint64_t late_ms, late_at_ms; /* the last time that it came much later */
 };
 
 /* ---- ends */
@@ -313,8 +315,9 @@ static void arm(struct runner *runner)
 		}
 		next = due < next ? due : next;
 	}
-	uint64_t wait = next > now ? next - now : 0;
-	(void)uv_timer_start(&runner->timer, on_tick, wait < TICK_MS ? TICK_MS : wait, 0);
+	uint64_t wait = next > now + TICK_MS ? next - now : TICK_MS;
+	runner->armed_ms = now + wait;
+	(void)uv_timer_start(&runner->timer, on_tick, wait, 0);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -322,6 +325,10 @@ static void on_tick(uv_timer_t *timer)
 	struct runner *runner = timer->data;
 	uint64_t now = clock_boot_ms();
 
+	if (now > runner->armed_ms + RUNNER_LATE_MS) {
+		runner->late_ms = now - runner->armed_ms;
+		runner->late_at_ms = now;
+	}
 	for (size_t i = 0; i < runner->count; i++)
 		look(runner, &runner->watches[i], now);
 	arm(runner);
@@ -439,6 +446,11 @@ void runner_free(struct runner *runner)
 		run->runner = NULL; /* its thread has it */
 	checker_free(runner->checker);
 	uv_close((uv_handle_t *)&runner->timer, on_timer_closed);
+}
+
+uint64_t runner_late_ms(const struct runner *runner, uint64_t now_ms)
+{
+	return now_ms - runner->late_at_ms < RUNNER_LATE_FOR_MS ? runner->late_ms : 0;
 }
 
 const struct watch *runner_watches(const struct runner *runner, size_t *ret_count)

@@ -12,10 +12,12 @@
 #include "health/check.h"
 #include "health/rule.h"
 
-#define RUNNER_FIRST_MS   10000u /* each check has run once by then */
-#define RUNNER_AGAIN_MS   2000u  /* between the first runs */
-#define RUNNER_OUTPUT_MAX (64u << 10)
-#define RUNNER_STALE      3 /* intervals without a result, then it is stale */
+#define RUNNER_FIRST_MS    10000u /* each check has run once by then */
+#define RUNNER_AGAIN_MS    2000u  /* between the first runs */
+#define RUNNER_OUTPUT_MAX  (64u << 10)
+#define RUNNER_LATE_MS     5000u  /* behind its time by that much: overloaded, or it was stopped */
+#define RUNNER_LATE_FOR_MS 60000u /* and for how long that is said */
+#define RUNNER_STALE       3      /* intervals without a result, then it is stale */
 
 struct run;
 
@@ -54,6 +56,9 @@ MUST_CHECK int runner_set(struct runner *runner, const struct rule *rules, size_
 			  uint64_t seed);
 
 const struct watch *runner_watches(const struct runner *runner, size_t *ret_count);
+
+/* By how much the runner was late of late; 0: it was not. */
+uint64_t runner_late_ms(const struct runner *runner, uint64_t now_ms);
 
 /* SBM code of the watch at this moment, and the effect that it asks for. */
 uint16_t runner_code(const struct watch *watch, uint64_t now_ms, int64_t now_s);
