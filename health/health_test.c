@@ -33,6 +33,7 @@ struct rig {
 	char dir[40];
 	struct side sides[2];
 	bool cut;
+	unsigned int sent[3][HEALTH_MESSAGES]; /* to which node, of what type */
 };
 
 static uint16_t on_self(void *arg, char ret_name[64])
@@ -76,6 +77,7 @@ static void on_send(void *arg, uint16_t node, enum health_message type, const vo
 	const struct side *side = arg;
 
 	assert_in_range(node, 1, 2);
+	side->rig->sent[node][type]++;
 	if (!side->rig->cut && side->rig->sides[node - 1].health)
 		health_message(side->rig->sides[node - 1].health, side->number, type, data, size);
 }
@@ -251,6 +253,9 @@ static void test_rules_stay_in_the_pool(void **state)
 					  sizeof(error)),
 			 0);
 	assert_null(health_rules_get(rig.sides[1].health, "web"));
+	meet(&rig);
+	assert_int_equal(rig.sent[2][HEALTH_MESSAGE_RULES], 0);
+	assert_true(rig.sent[2][HEALTH_MESSAGE_REPORT] > 0);
 	static const char text[] = "rule cpu.load { warn = \"> 1\" }";
 	uint8_t forged[256];
 	/* As HEALTH_RULES of multiall-wire(5), with a higher version. */
