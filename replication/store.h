@@ -115,6 +115,8 @@ struct store_ops {
 			 off_t offset, off_t *ret_start, off_t *ret_end);
 	int (*statfs)(struct store *store, struct statvfs *ret);
 	int (*sync)(struct store *store); /* syncfs(2) */
+	/* fdatasync(2) of a regular file. */
+	int (*sync_data)(struct store *store, const struct store_handle *object);
 };
 
 struct store {

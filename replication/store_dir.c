@@ -75,6 +75,7 @@ static const struct store_ops dir_ops = {
 	.next_data = store_object_next_data,
 	.statfs = dir_statfs,
 	.sync = dir_sync,
+	.sync_data = store_object_sync_data,
 };
 
 __attribute__((format(printf, 4, 5))) static int refuse(char *error, size_t size, int code,

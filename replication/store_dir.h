@@ -73,6 +73,7 @@ int store_object_fallocate(struct store *store, const struct store_handle *objec
 			   off_t offset, off_t size);
 int store_object_next_data(struct store *store, const struct store_handle *object, int fd,
 			   off_t offset, off_t *ret_start, off_t *ret_end);
+int store_object_sync_data(struct store *store, const struct store_handle *object);
 ssize_t store_object_readlink(struct store *store, const struct store_handle *object, char *buf,
 			      size_t size);
 int store_object_stat(struct store *store, const struct store_handle *object, int fd,

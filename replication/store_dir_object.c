@@ -134,6 +134,14 @@ int store_object_next_data(struct store *store, const struct store_handle *objec
 	return 0;
 }
 
+int store_object_sync_data(struct store *store, const struct store_handle *object)
+{
+	AUTO_CLOSE int fd = -1;
+	int r = store_object_open(store, object, O_RDONLY | O_NOATIME, &fd);
+
+	return r == 0 && fdatasync(fd) < 0 ? -errno : r;
+}
+
 ssize_t store_object_readlink(struct store *store, const struct store_handle *object, char *buf,
 			      size_t size)
 {

@@ -543,6 +543,8 @@ static void test_content(void **state)
 	assert_int_equal(p->ops->write(p->store, &d, -1, "x", 1, 0), -EISDIR);
 	assert_int_equal(p->ops->truncate(p->store, &d, -1, 0), -EISDIR);
 	assert_int_equal(p->ops->sync(p->store), 0);
+	assert_int_equal(p->ops->sync_data(p->store, &f), 0);
+	assert_int_equal(p->ops->sync_data(p->store, &(struct store_handle){0}), -ESTALE);
 	struct statvfs vfs;
 	assert_int_equal(p->ops->statfs(p->store, &vfs), 0);
 	assert_true(vfs.f_blocks > 0);

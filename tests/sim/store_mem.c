@@ -223,6 +223,7 @@ static const struct store_ops mem_ops = {
 	.next_data = mem_next_data,
 	.statfs = mem_statfs,
 	.sync = mem_sync,
+	.sync_data = mem_sync_data,
 };
 
 int store_mem_new(struct store **ret)

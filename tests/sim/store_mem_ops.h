@@ -54,5 +54,7 @@ ssize_t mem_list_xattr(struct store *store, const struct store_handle *object, c
 		       size_t size);
 ssize_t mem_readlink(struct store *store, const struct store_handle *object, char *buf,
 		     size_t size);
+/* store_mem_undo.c */
+int mem_sync_data(struct store *store, const struct store_handle *object);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/auto.h"
+#include "tests/sim/store_mem_ops.h"
 
 enum mem_step_kind { MEM_STEP_ENTRY, MEM_STEP_ATTR, MEM_STEP_XATTR, MEM_STEP_SIZE };
 
@@ -137,21 +138,48 @@ static void step_undo(struct store_mem *m)
 	step_drop(m);
 }
 
-void mem_settle(struct store_mem *m)
+static void pages_settle(struct store_mem *m, struct mem_object *o)
+{
+	for (struct mem_page *p = o->pages; p; p = p->hh.next) {
+		free(p->saved);
+		p->saved = NULL;
+		p->dirty = false;
+	}
+	if (S_ISREG(o->attr.mode))
+		mem_pages_trim(m, o);
+}
+
+/* Names, attributes and sizes are durable now. */
+static void steps_settle(struct store_mem *m)
 {
 	while (m->newest)
 		step_drop(m);
-	for (struct mem_object *o = m->objects; o; o = o->hh.next) {
-		for (struct mem_page *p = o->pages; p; p = p->hh.next) {
-			free(p->saved);
-			p->saved = NULL;
-			p->dirty = false;
-		}
-		if (S_ISREG(o->attr.mode))
-			mem_pages_trim(m, o);
-	}
-	mem_sweep(m);
 	m->group_at_sync = m->group;
+}
+
+void mem_settle(struct store_mem *m)
+{
+	steps_settle(m);
+	for (struct mem_object *o = m->objects; o; o = o->hh.next)
+		pages_settle(m, o);
+	mem_sweep(m);
+}
+
+/* A file system has one journal: what was done to names and sizes before goes to the disk with the
+ * file's own; the bytes of other files do not. */
+int mem_sync_data(struct store *store, const struct store_handle *object)
+{
+	struct store_mem *m = mem_of(store);
+	AUTO_LOCK(lock, &m->mutex);
+	struct mem_object *o = NULL;
+	int r = mem_object(m, object, &o);
+
+	if (r < 0)
+		return r;
+	pages_settle(m, o);
+	steps_settle(m);
+	mem_sweep(m);
+	return 0;
 }
 
 int mem_sync(struct store *store)
