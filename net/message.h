@@ -29,8 +29,9 @@ enum message_type {
 /* Wire versions that this build speaks, and the features it offers and asks for. */
 #define WIRE_VERSION_MIN     1
 #define WIRE_VERSION_MAX     1
-#define WIRE_FEATURES        0u
-#define WIRE_FEATURES_NEEDED 0u
+#define WIRE_BY_REFERENCE    1u /* records that name bytes, and messages that carry them */
+#define WIRE_FEATURES        WIRE_BY_REFERENCE
+#define WIRE_FEATURES_NEEDED WIRE_BY_REFERENCE
 
 struct message_info {
 	uint16_t type;

@@ -604,6 +604,7 @@ static int apply_kind(struct pool *p, const struct record *rec, struct apply *ct
 	case REC_RENAME:
 		return apply_rename(p, rec, ctx);
 	case REC_WRITE:
+	case REC_EXTENT:
 	case REC_TRUNCATE:
 	case REC_FALLOCATE:
 		return apply_content(p, rec, ctx);
@@ -704,13 +705,29 @@ int apply_batch(struct pool *p, const struct batch *batch, bool redo)
 	return r;
 }
 
+/* A large write: the journal gets the hash, the file the bytes. Not of what stands in the file
+ * already, through a mapping: it may change without a record. */
+static void by_reference(struct pool *p, struct record *rec, const struct apply *ctx,
+			 uint8_t sum[HASH_SIZE])
+{
+	if (rec->kind != REC_WRITE || rec->data_size <= p->inline_max || ctx->there)
+		return;
+	hash_bytes(rec->data, rec->data_size, sum, HASH_SIZE);
+	rec->kind = REC_EXTENT;
+	rec->sum = sum;
+	(void)__atomic_add_fetch(&p->apart_bytes, rec->data_size, __ATOMIC_RELAXED);
+}
+
 int pool_submit(struct pool *p, struct record *rec, struct apply *ctx)
 {
 	struct journal_ticket ticket;
+	uint8_t sum[HASH_SIZE];
 	int r = ctx->internal ? 0 : durability_open(p);
 
 	if (r == 0)
 		r = room_for_record(p, rec);
+	if (r == 0)
+		by_reference(p, rec, ctx, sum);
 	if (r == 0)
 		r = journal_append(p->journal, rec, &ticket);
 	if (r < 0)

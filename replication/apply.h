@@ -20,7 +20,7 @@ struct apply {
 	int xattr_flags;
 	bool internal; /* local, but no application's: made also while those are refused */
 	bool there;    /* local: the bytes of a WRITE stand in the file already */
-	const struct vector *deps;
+	const struct vector *deps;        /* of the batch; NULL: a record of this node's own */
 	const struct store_handle *adopt; /* MAKE: the object is there already, without an id */
 	int *made_fd; /* local MAKE of a regular file: open here; NULL: it is closed */
 };
@@ -30,6 +30,10 @@ static inline int apply_gone_ok(const struct apply *ctx, int code)
 {
 	return ctx->redo && (code == -ESTALE || code == -ENOENT) ? 0 : code;
 }
+
+/* Tells who watches, should there be somebody. */
+void watch_inode(struct pool *p, uint64_t id, bool attr_only);
+void watch_entry(struct pool *p, uint64_t parent, const char *name);
 
 MUST_CHECK int apply_record(struct pool *p, const struct record *rec, struct apply *ctx);
 /* Takes the locks that the record needs. */

@@ -72,6 +72,8 @@ int batch_read(const void *bytes, size_t size, struct batch *ret)
 	rd_copy(&r, ret->signature, SIGNATURE_SIZE);
 	ret->records_size = rd_left(&r);
 	ret->records = rd_bytes(&r, ret->records_size);
+	ret->apart = NULL;
+	ret->apart_size = 0;
 	if (r.failed || ret->prev >= ret->first || ret->first > ret->last ||
 	    ret->last > STAMP_SEQ_MAX || ret->count == 0)
 		return MA_ECORRUPT;
@@ -82,9 +84,22 @@ void batch_walk_init(struct batch_walk *walk, const struct batch *batch)
 {
 	*walk = (struct batch_walk){
 		.rd = rd_init(batch->records, batch->records_size),
+		.apart = rd_init(batch->apart, batch->apart_size),
 		.batch = batch,
 		.last_seq = batch->first - 1,
 	};
+}
+
+/* The bytes of an EXTENT, if they are there. */
+static int walk_apart(struct batch_walk *walk, struct record *rec)
+{
+	walk->apart_size += rec->data_size;
+	if (walk->apart_size > BATCH_APART_MAX)
+		return MA_ECORRUPT;
+	if (rd_left(&walk->apart) == 0 || rd_u8(&walk->apart) == 0)
+		return 0;
+	rec->data = rd_bytes(&walk->apart, rec->data_size);
+	return rec->data ? 0 : MA_ECORRUPT;
 }
 
 int batch_walk_next(struct batch_walk *walk, struct record *ret)
@@ -105,5 +120,25 @@ int batch_walk_next(struct batch_walk *walk, struct record *ret)
 		return MA_ECORRUPT;
 	walk->last_seq = seq;
 	walk->seen++;
-	return 1;
+	if (ret->kind == REC_EXTENT)
+		r = walk_apart(walk, ret);
+	return r < 0 ? r : 1;
+}
+
+int batch_apart_check(const struct batch *b)
+{
+	struct batch_walk walk;
+	struct record rec;
+	uint8_t sum[HASH_SIZE];
+	int r;
+
+	batch_walk_init(&walk, b);
+	while ((r = batch_walk_next(&walk, &rec)) == 1) {
+		if (rec.kind != REC_EXTENT || !rec.data)
+			continue;
+		hash_bytes(rec.data, rec.data_size, sum, HASH_SIZE);
+		if (!crypto_equal(sum, rec.sum, HASH_SIZE))
+			return MA_ECORRUPT;
+	}
+	return r == 0 && rd_left(&walk.apart) > 0 ? MA_ECORRUPT : r;
 }

@@ -356,6 +356,94 @@ static void test_walk(void **state)
 	}
 }
 
+/* A batch of two extents of 5 and 3 bytes, and what may stand beside it. */
+static void test_apart(void **state)
+{
+	static const uint8_t data[] = {1, 'h', 'e', 'l', 'l', 'o', 1, 'y', 'o', 'u'};
+	static const struct {
+		size_t size;   /* of data */
+		int which, to; /* this byte is another one; -1: none */
+		bool good;
+		bool first, second; /* are at hand */
+	} rows[] = {
+		{10, -1, 0, true, true, true},
+		{6, -1, 0, true, true, false}, /* of the second nothing is said */
+		{0, -1, 0, true, false, false},
+		{7, 6, 0, true, true, false},
+		{10, 6, 0, false, true, false}, /* more than is named */
+		{10, 3, 'x', false, true, true},
+		{5, -1, 0, false, false, false}, /* cut in the middle of the first */
+	};
+	uint8_t sums[2][HASH_SIZE];
+	uint8_t records[512];
+	struct wr w = wr_init(records, sizeof(records));
+
+	(void)state;
+	hash_bytes(data + 1, 5, sums[0], HASH_SIZE);
+	hash_bytes(data + 7, 3, sums[1], HASH_SIZE);
+	for (uint64_t i = 0; i < 2; i++) {
+		struct record rec = {.kind = REC_EXTENT,
+				     .stamp = stamp_make(SLOT, 10 + i),
+				     .id = 77,
+				     .data_size = i ? 3 : 5,
+				     .sum = sums[i]};
+		wr_u32(&w, RECORD_EXTENT_SIZE);
+		record_write_head(&w, &rec);
+	}
+	struct batch b = {.slot = SLOT,
+			  .first = 10,
+			  .last = 11,
+			  .count = 2,
+			  .records = records,
+			  .records_size = wr_used(&w)};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t beside[sizeof(data)];
+		struct batch_walk walk_;
+		struct record rec;
+
+		memcpy(beside, data, sizeof(data));
+		if (rows[i].which >= 0)
+			beside[rows[i].which] = (uint8_t)rows[i].to;
+		b.apart = beside;
+		b.apart_size = rows[i].size;
+		assert_int_equal(batch_apart_check(&b), rows[i].good ? 0 : MA_ECORRUPT);
+		batch_walk_init(&walk_, &b);
+		int r = batch_walk_next(&walk_, &rec);
+		assert_int_equal(r == 1 && rec.data, rows[i].first);
+		if (r == 1)
+			r = batch_walk_next(&walk_, &rec);
+		assert_int_equal(r == 1 && rec.data, rows[i].second);
+	}
+}
+
+/* What a batch may name is bounded, so that what has to be taken in with it is. */
+static void test_apart_bound(void **state)
+{
+	uint8_t records[4 * (4 + RECORD_EXTENT_SIZE)];
+	static const uint8_t sum[HASH_SIZE];
+	struct wr w = wr_init(records, sizeof(records));
+	uint32_t seen;
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++) {
+		struct record rec = {.kind = REC_EXTENT,
+				     .stamp = stamp_make(SLOT, 10 + i),
+				     .id = 77,
+				     .data_size = RECORD_DATA_MAX,
+				     .sum = sum};
+		wr_u32(&w, RECORD_EXTENT_SIZE);
+		record_write_head(&w, &rec);
+	}
+	struct batch b = {.slot = SLOT, .first = 10, .last = 11, .count = 2, .records = records};
+	b.records_size = wr_used(&w) / 3 * 2;
+	assert_int_equal(walk(&b, &seen), 0);
+	b.records_size = wr_used(&w);
+	b.count = 3;
+	b.last = 12;
+	assert_int_equal(walk(&b, &seen), MA_ECORRUPT);
+	assert_int_equal(seen, BATCH_APART_MAX / RECORD_DATA_MAX);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -369,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_every_bit),   cmocka_unit_test(test_other_signer),
 		cmocka_unit_test(test_chain),       cmocka_unit_test(test_each_field),
 		cmocka_unit_test(test_head_bounds), cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_apart),       cmocka_unit_test(test_apart_bound),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

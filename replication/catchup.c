@@ -296,7 +296,7 @@ void catchup_pump(struct pool *p, struct session *s)
 	struct vector at;
 	vector_copy(&at, &s->out->at);
 	catchup_out_free(s);
-	s->backlog_bytes = s->backlog_ops = 0;
+	s->backlog_bytes = s->backlog_apart = s->backlog_ops = 0;
 	r = vector_merge(&s->have, &at);
 	if (r < 0)
 		session_hold(p, s, r, "going on after the state");

@@ -225,8 +225,9 @@ bool checkpoint_due(struct pool *p)
 	uint64_t since = __atomic_load_n(&p->checkpoint_tried, __ATOMIC_ACQUIRE);
 	uint64_t share = p->journal_max / CHECKPOINT_SHARE;
 	uint64_t size = index_bytes(p->dir);
+	uint64_t apart = __atomic_load_n(&p->apart_bytes, __ATOMIC_RELAXED) / CHECKPOINT_APART;
 
-	return journal_tail(p->journal) - since > (size > share ? size : share);
+	return journal_tail(p->journal) - since + apart > (size > share ? size : share);
 }
 
 static int copy_index(struct pool *p, const char *staged, const char *path, uint64_t *ret_pos)
@@ -256,6 +257,7 @@ int checkpoint_make(struct pool *p, bool needed)
 
 	if (!path || !staged)
 		return -ENOMEM;
+	__atomic_store_n(&p->apart_bytes, 0, __ATOMIC_RELAXED);
 	int r = copy_index(p, staged, path, &pos);
 	if (r == 0) {
 		__atomic_store_n(&p->checkpoint_pos, pos, __ATOMIC_RELEASE);

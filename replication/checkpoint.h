@@ -13,6 +13,9 @@
 /* One is made when so much was journaled since the last: this part of the journal's limit, but at
  * least the size of the index, so that copying stays the smaller work. */
 #define CHECKPOINT_SHARE 4
+/* Bytes that the journal only names count, too, for after a power cut they are all read: this part
+ * of them. */
+#define CHECKPOINT_APART 16
 
 /* Opens the index. If it is lost or damaged, or the power failed, then as the checkpoint has it;
  * without one an empty one, should the journal reach back to the beginning. The journal is open. */

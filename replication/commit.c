@@ -20,8 +20,10 @@
 #include "replication/pool_ops.h"
 #include "replication/receive.h"
 #include "replication/renew.h"
+#include "replication/repeat.h"
 #include "replication/rewind.h"
 #include "replication/session.h"
+#include "replication/unsynced.h"
 
 #define POSITION_SIZE_MAX (32 + 3 * VECTOR_WIRE_MAX + VECTOR_MAX * HASH_SIZE)
 
@@ -120,11 +122,24 @@ int commit_seal(struct pool *p)
 	return r;
 }
 
+/* What the journal names first, then the journal up to where it stood before. */
+static int sync_all(struct pool *p)
+{
+	uint64_t tail = journal_tail(p->journal);
+	int r = unsynced_sync(p);
+
+	/* The kernel may have dropped the pages: never promise again. */
+	if (r < 0)
+		journal_fail(p->journal, r);
+	return r < 0 ? r : journal_sync(p->journal, tail);
+}
+
 int commit_sync(struct pool *p, uint64_t pos)
 {
+	uint64_t files = unsynced_now(p);
 	AUTO_LOCK(held, &p->sync_lock);
 
-	while (journal_durable(p->journal) < pos) {
+	while (journal_durable(p->journal) < pos || !unsynced_done(p, files)) {
 		if (p->syncing) {
 			(void)pthread_cond_wait(&p->sync_done, &p->sync_lock);
 			continue;
@@ -132,7 +147,7 @@ int commit_sync(struct pool *p, uint64_t pos)
 		/* The first that comes syncs for all that wait meanwhile. */
 		p->syncing = true;
 		(void)pthread_mutex_unlock(&p->sync_lock);
-		int r = journal_sync(p->journal);
+		int r = sync_all(p);
 		(void)pthread_mutex_lock(&p->sync_lock);
 		p->syncing = false;
 		(void)pthread_cond_broadcast(&p->sync_done);
@@ -336,6 +351,7 @@ static int redo_own(struct pool *p, const struct recovery *state, const struct j
 	if (r < 0)
 		return r;
 	journal_see_seq(p->journal, stamp_seq(rec.stamp));
+	repeat_at(p, f->pos);
 	if (f->pos >= state->pos)
 		r = apply_one(p, &rec, &ctx);
 	if (ctx.fd >= 0)
@@ -370,6 +386,7 @@ static int redo_foreign(struct pool *p, const struct journal_frame *f)
 	if (r < 0)
 		return r;
 	journal_see_seq(p->journal, batch->last);
+	repeat_at(p, f->pos);
 	r = apply_batch(p, batch, true);
 	if (r < 0 && r > -1000) {
 		/* The pool has to open: it is tried again, and shown, like one that came just now.
@@ -415,6 +432,8 @@ int commit_recover(struct pool *p)
 		r = renew_open_records(p, pos, state.pos);
 	if (r == 0)
 		r = rewind_tree(p, state.pos);
+	if (r == 0)
+		r = repeat_begin(p, state.pos);
 	while (r == 0) {
 		r = journal_read(p->journal, &reader, pos, &f);
 		if (r <= 0)
@@ -425,6 +444,8 @@ int commit_recover(struct pool *p)
 	}
 	if (r == 0)
 		r = ahead_end(p);
+	if (r == 0)
+		r = repeat_end(p);
 	p->recovering = false;
 	renew_end(p);
 	/* What reached the tree and not the journal is this node's alone. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/auto.h"
+#include "core/log.h"
 #include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/claim.h"
@@ -15,7 +16,9 @@
 #include "replication/fetch.h"
 #include "replication/mapped.h"
 #include "replication/place.h"
+#include "replication/repeat.h"
 #include "replication/shadow.h"
+#include "replication/unsynced.h"
 
 #define COPY_CHUNK (1u << 20)
 
@@ -39,7 +42,7 @@ int caps_restore(struct pool *p, const struct store_handle *handle, const struct
 static void keep_pages(struct pool *p, const struct object *o, const struct store_handle *handle,
 		       const struct record *rec)
 {
-	if (rec->kind == REC_WRITE)
+	if (record_writes(rec))
 		shadow_keep(p, o, handle, (off_t)rec->offset, (off_t)rec->data_size);
 	else if (rec->kind == REC_TRUNCATE)
 		shadow_keep(p, o, handle, (off_t)rec->offset, -1);
@@ -62,7 +65,7 @@ static void map_step(struct pool *p, const struct object *o, const struct store_
 {
 	off_t size = -1;
 
-	if (rec->kind == REC_WRITE)
+	if (record_writes(rec))
 		size = (off_t)rec->data_size;
 	else if (rec->kind == REC_FALLOCATE &&
 		 !(rec->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)))
@@ -81,13 +84,17 @@ static int change_bytes(struct pool *p, const struct store_handle *handle, struc
 	caps_keep(p, times_of, handle, &caps);
 	if (!ctx->local)
 		keep_pages(p, times_of, handle, rec);
-	if (rec->kind == REC_WRITE)
+	if (ctx->redo && repeat_spares(p, rec))
+		r = repeat_bytes(p, handle, rec);
+	else if (record_writes(rec))
 		r = ops->write(p->store, handle, fd, rec->data, rec->data_size, (off_t)rec->offset);
 	else if (rec->kind == REC_TRUNCATE)
 		r = ops->truncate(p->store, handle, fd, (off_t)rec->offset);
 	else
 		r = ops->fallocate(p->store, handle, fd, (int)rec->mode, (off_t)rec->offset,
 				   (off_t)rec->length);
+	if (rec->kind == REC_EXTENT)
+		unsynced_note(p, handle);
 	if (r == 0)
 		r = caps_restore(p, handle, &caps);
 	if (r < 0)
@@ -267,6 +274,15 @@ int content_follow(struct pool *p, struct object *o)
 	return 0;
 }
 
+/* The record says what was done, and the bytes are not here: they were replaced before they could
+ * be sent, or only their author has them. */
+static bool lacks_bytes(const struct pool *p, const struct record *rec, const struct apply *ctx)
+{
+	if (rec->kind == REC_EXTENT)
+		return !rec->data && !(ctx->redo && p->repeat && !repeat_lacks(p, rec->stamp));
+	return rec->kind == REC_TRUNCATE && (rec->flags & REC_F_FETCH) && ctx->deps;
+}
+
 /* The branch, changed by the record, into the private directory. -ENOENT: it is gone, by a step
  * that was made before a crash and is made again now. */
 static int branch_take(struct pool *p, stamp_t old, const struct record *rec, const char *staged)
@@ -294,12 +310,18 @@ static int branch_take(struct pool *p, stamp_t old, const struct record *rec, co
 
 /* The leaf grew by one record: its branch, if we have it, takes the new stamp as its id. */
 static int branch_advance(struct pool *p, struct object *o, struct leaf *leaf,
-			  const struct record *rec)
+			  const struct record *rec, const struct apply *ctx)
 {
 	stamp_t old = leaf->stamp;
 	bool have = leaf->have;
 	char staged[64];
 
+	if (have && (lacks_bytes(p, rec, ctx) || (rec->kind == REC_EXTENT && !rec->data))) {
+		int r = branch_drop(p, old);
+		if (r < 0)
+			return r;
+		have = false;
+	}
 	if (have) {
 		(void)snprintf(staged, sizeof(staged), "advance-%016llx", (unsigned long long)old);
 		int r = branch_take(p, old, rec, staged);
@@ -346,6 +368,81 @@ static int fetched_before(struct object *o, stamp_t content)
 	return r;
 }
 
+/* What the object is to show is this content, and its bytes have to be fetched. */
+static int show_missing(struct pool *p, struct object *o, stamp_t content)
+{
+	object_leaf_remove(o, o->content);
+	o->content = content;
+	o->obsolete = true;
+	int r = object_leaf_add(o, content, false);
+	content_note(p, o);
+	return r;
+}
+
+int content_doubt(struct pool *p, struct object *o)
+{
+	return show_missing(p, o, o->content);
+}
+
+/* The content that the record continues is missing, though it is the one to be shown. */
+static bool continues_missing(struct object *o, const struct record *rec, const struct apply *ctx)
+{
+	const struct leaf *leaf = o->obsolete ? object_leaf(o, o->content) : NULL;
+
+	return !ctx->deps && leaf && !leaf->have && rec->base == o->content;
+}
+
+bool content_in_doubt(const struct pool *p, const struct object *o, stamp_t leaf)
+{
+	return o->obsolete && !o->dead && o->content == leaf && o->handle.size &&
+	       content_wanted(o) == leaf && slot_node(stamp_slot(leaf)) == p->node;
+}
+
+int content_restate(struct pool *p, struct object *o, stamp_t leaf)
+{
+	struct apply ctx = {.fd = -1, .internal = true};
+	struct stat st;
+
+	if (!content_in_doubt(p, o, leaf))
+		return 0;
+	int r = p->store->ops->stat(p->store, &o->handle, -1, &st);
+	if (r < 0)
+		return r;
+	o->obsolete = false;
+	object_leaf_remove(o, leaf);
+	object_dirty(p->cache, o);
+	struct record rec = {.kind = REC_TRUNCATE,
+			     .flags = REC_F_FETCH,
+			     .id = o->id,
+			     .base = leaf,
+			     .offset = (uint64_t)st.st_size,
+			     .time_ns = o->attrs.mtime_ns};
+	log_warn(
+		"pool \"%s\": no peer has what a power cut took from file %llx: what is left of it "
+		"counts",
+		p->name, (unsigned long long)o->id);
+	return pool_submit(p, &rec, &ctx);
+}
+
+/* Continues the content that is shown. */
+static int continue_shown(struct pool *p, struct object *o, const struct record *rec,
+			  struct apply *ctx)
+{
+	if (lacks_bytes(p, rec, ctx)) {
+		note_time(o, rec);
+		return show_missing(p, o, rec->stamp);
+	}
+	int r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
+	if (r < 0)
+		return r;
+	note_time(o, rec);
+	o->content = rec->stamp;
+	object_dirty(p->cache, o);
+	if (!ctx->local)
+		watch_inode(p, o->id, false);
+	return 0;
+}
+
 int content_apply(struct pool *p, struct object *o, const struct record *rec, struct apply *ctx)
 {
 	int r = 0;
@@ -353,6 +450,11 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	if (ctx->local && (o->dead || o->branch_of)) {
 		/* Removed but still open, as scratch files are: no peer needs these bytes. */
 		return write_bytes(p, &o->handle, o, rec, ctx);
+	}
+	/* The bytes are in doubt, and peers may have them: they continue those, and so do we. */
+	if (continues_missing(o, rec, ctx)) {
+		r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
+		return r < 0 ? r : show_missing(p, o, rec->stamp);
 	}
 	bool own = ctx->local || (ctx->redo && !ctx->deps);
 	/* The content that it was made on was fetched before the crash; the index does not know. */
@@ -369,17 +471,8 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	}
 	if (r < 0)
 		return r;
-	if (!o->obsolete && !o->dead && rec->base == o->content) {
-		r = apply_gone_ok(ctx, write_bytes(p, &o->handle, o, rec, ctx));
-		if (r < 0)
-			return r;
-		note_time(o, rec);
-		o->content = rec->stamp;
-		object_dirty(p->cache, o);
-		if (!ctx->local)
-			watch_inode(p, o->id, false);
-		return 0;
-	}
+	if (!o->obsolete && !o->dead && rec->base == o->content)
+		return continue_shown(p, o, rec, ctx);
 	if (known_already(o, rec->stamp))
 		return 0;
 	bool later = stamp_after(rec->stamp, o->times);
@@ -392,7 +485,7 @@ int content_apply(struct pool *p, struct object *o, const struct record *rec, st
 	}
 	struct leaf *leaf = object_leaf(o, rec->base);
 	if (leaf) {
-		r = branch_advance(p, o, leaf, rec);
+		r = branch_advance(p, o, leaf, rec, ctx);
 		return r < 0 ? r : alive_settle(p, o);
 	}
 	/* Written without knowledge of what is here. The file stays, should it have been removed,
@@ -410,6 +503,12 @@ stamp_t content_wanted(const struct object *o)
 	stamp_t best = o->obsolete ? 0 : o->content;
 	stamp_t missing = 0;
 
+	/* What is to be shown and kept, before what beats it: else it would never have been here.
+	 */
+	for (size_t i = 0; i < o->leaf_count && o->obsolete; i++) {
+		if (o->leaves[i].stamp == o->content && !o->leaves[i].have)
+			return o->content;
+	}
 	for (size_t i = 0; i < o->leaf_count; i++) {
 		if (!best || stamp_after(o->leaves[i].stamp, best))
 			best = o->leaves[i].stamp;
@@ -423,6 +522,8 @@ int content_source(struct pool *p, struct object *o, stamp_t leaf, struct object
 {
 	if (o->content == leaf && !o->obsolete && !o->dead)
 		return object_get_raw(p->cache, o->id, ret);
+	if (content_in_doubt(p, o, leaf))
+		return -EAGAIN;
 	struct leaf *l = object_leaf(o, leaf);
 	return l && l->have ? object_get_raw(p->cache, leaf, ret) : MA_EUNKNOWN;
 }
@@ -528,6 +629,7 @@ static int install_shown(struct pool *p, struct object *o, stamp_t leaf,
 		o->obsolete = false;
 		object_leaf_remove(o, leaf);
 		object_dirty(p->cache, o);
+		unsynced_note(p, &o->handle);
 		watch_inode(p, o->id, false);
 		r = ops->set_times(p->store, &o->handle, -1, times);
 	}

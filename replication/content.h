@@ -31,7 +31,7 @@ MUST_CHECK int content_owner(struct pool *p, struct object *o, mode_t mode, uid_
 /* Brings branches to where the object's first name is. */
 MUST_CHECK int content_follow(struct pool *p, struct object *o);
 /* What the object has to be for a content of this stamp to be read from it: the object itself,
- * or its branch (referenced). MA_EUNKNOWN: we do not have it. */
+ * or its branch (referenced). MA_EUNKNOWN: we do not have it; -EAGAIN: it is in doubt. */
 MUST_CHECK int content_source(struct pool *p, struct object *o, stamp_t leaf, struct object **ret);
 /* Any write to a file takes its capabilities away, and so does a change of owner. That is a change
  * of its own, which has its record; to the steps themselves they are lost and put back. */
@@ -44,6 +44,13 @@ void caps_keep(struct pool *p, const struct object *o, const struct store_handle
 	       struct caps *ret);
 MUST_CHECK int caps_restore(struct pool *p, const struct store_handle *handle,
 			    const struct caps *caps);
+/* The bytes here may not be those of the content: it is fetched. */
+MUST_CHECK int content_doubt(struct pool *p, struct object *o);
+/* It is this node's own, and was not found yet. */
+bool content_in_doubt(const struct pool *p, const struct object *o, stamp_t leaf);
+/* No peer has this content of ours, of which the bytes here are in doubt: what is here becomes a
+ * new one, which peers fetch. All locks held. */
+MUST_CHECK int content_restate(struct pool *p, struct object *o, stamp_t leaf);
 /* Notes that the object has something missing, for the fetcher. */
 void content_note(struct pool *p, struct object *o);
 

@@ -80,13 +80,15 @@ struct pool {
 	uint8_t flushed_hash[STATE_HASH_SIZE];
 	uint64_t flushed_pos;
 	uint16_t slot;
-	uint64_t journal_max, log_max; /* bytes; who missed more than log_max gets the state */
+	uint64_t journal_max, log_max, inline_max; /* bytes; see pool_open.h */
 
 	pthread_mutex_t seal_lock;  /* one batch is being closed */
 	pthread_mutex_t flush_lock; /* one flush is under way */
-	pthread_mutex_t sync_lock;  /* guards syncing */
+	pthread_mutex_t sync_lock;  /* guards the next ones */
 	pthread_cond_t sync_done;
 	bool syncing;
+	struct unsynced *unsynced; /* a lock of its own */
+	uint64_t apart_bytes;      /* so written since a checkpoint was tried; atomic */
 
 	pthread_mutex_t checkpoint_lock; /* one is being made; for the next two, atomic: */
 	uint64_t checkpoint_pos, checkpoint_tried; /* where the journal is kept from; last try */
@@ -109,6 +111,7 @@ struct pool {
 	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
 	bool power_cut;          /* ... before this recovery */
 	struct renewed *renewed; /* see renew.h */
+	struct repeat *repeat;   /* recovery: what the journal says of bytes that it only names */
 	bool recovering;         /* the journal is repeated: the tree may be ahead of the objects */
 	uint64_t recovered_dir;  /* where losers were last looked for then */
 	bool in_refused, merging; /* somebody else offered meanwhile; it is merged: no position */
@@ -138,9 +141,6 @@ static inline void pool_leave(struct pool *p)
 /* apply.c: journal, then apply: the one path of local changes. Barrier and locks held. */
 struct apply;
 MUST_CHECK int pool_submit(struct pool *p, struct record *rec, struct apply *ctx);
-
-void watch_inode(struct pool *p, uint64_t id, bool attr_only);
-void watch_entry(struct pool *p, uint64_t parent, const char *name);
 
 /* Something waits for its batch, or for a flush. Any lock may be held. */
 void worker_wake(struct pool *p);

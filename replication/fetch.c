@@ -22,6 +22,8 @@
 #define NO_ROOM          "no room on the disk for contents of peers"
 #define NO_ROOM_AGAIN_MS 10000
 #define ASK_AGAIN_MS     2000        /* after "I do not have it (any more)" */
+#define DOUBT_MS         5000        /* in which peers come up that may have it */
+#define DOUBT_NONES      3           /* answers of each peer: one may have been busy */
 #define DELTA_MIN        (64u << 10) /* a smaller basis is not worth a signature */
 #define SIGNATURE_MAX    (3u << 20)  /* fits one message; for a larger basis the whole is sent */
 
@@ -34,6 +36,9 @@ struct missing {
 	uint64_t not_before_ms;
 	stamp_t denied;       /* not at any of the last `denials` peers */
 	unsigned int denials; /* that were asked, in turn */
+	stamp_t wanted;       /* since then, and so often in vain */
+	uint64_t wanted_ms;
+	unsigned int nones;
 	bool staged;
 	struct hasher hash;
 	struct delta_job *patch; /* a delta against what is here is coming in */
@@ -227,15 +232,22 @@ static void question_over(struct fetches *f, struct missing *m, uint64_t wait_ms
 	m->not_before_ms = wait_ms ? clock_boot_ms() + wait_ms : 0;
 }
 
+static bool is_up(const struct session *s)
+{
+	return s->state == SESSION_LIVE || s->state == SESSION_LOG || s->state == SESSION_INDEX;
+}
+
+static bool may_have(const struct session *s, stamp_t leaf)
+{
+	return vector_covers(&s->have, leaf) || slot_node(stamp_slot(leaf)) == s->node;
+}
+
 /* A peer that is up and has what the leaf's stamp stands for, in turn. Session lock held. */
 static struct session *choose_peer(struct pool *p, struct missing *m, stamp_t leaf)
 {
 	for (size_t i = 0; i < p->session_count; i++) {
 		struct session *s = p->sessions[(m->turn + i) % p->session_count];
-		bool up = s->state == SESSION_LIVE || s->state == SESSION_LOG ||
-			  s->state == SESSION_INDEX;
-		if (up &&
-		    (vector_covers(&s->have, leaf) || slot_node(stamp_slot(leaf)) == s->node)) {
+		if (is_up(s) && may_have(s, leaf)) {
 			m->turn += i + 1;
 			return s;
 		}
@@ -376,6 +388,50 @@ static int forsake(struct pool *p, uint64_t id, stamp_t leaf)
 	return r;
 }
 
+/* Of a content in doubt: no peer that is here has it. */
+static bool nobody_had(struct pool *p, struct missing *m, stamp_t leaf, uint64_t now)
+{
+	size_t up = 0;
+	size_t might = 0;
+
+	if (m->wanted != leaf) {
+		m->wanted = leaf;
+		m->wanted_ms = now;
+		m->nones = 0;
+	}
+	if (now - m->wanted_ms < DOUBT_MS)
+		return false;
+	AUTO_LOCK(sessions, &p->session_lock);
+	for (size_t i = 0; i < p->session_count; i++) {
+		up += is_up(p->sessions[i]);
+		might += is_up(p->sessions[i]) && may_have(p->sessions[i], leaf);
+	}
+	return up && m->nones >= DOUBT_NONES * might;
+}
+
+static int restate(struct pool *p, struct object *o, stamp_t leaf)
+{
+	AUTO_LOCKS struct locks_held held;
+
+	pool_enter(p);
+	locks_take_all(&p->locks, &held);
+	int r = content_restate(p, o, leaf);
+	pool_leave(p);
+	return r;
+}
+
+/* It was asked for in vain, and the pool goes on without it now. */
+static bool given_up(struct pool *p, struct missing *m, stamp_t leaf, uint64_t now)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+
+	if (object_get(p->cache, m->id, &o.o) < 0)
+		return false;
+	if (content_in_doubt(p, o.o, leaf))
+		return nobody_had(p, m, leaf, now) && restate(p, o.o, leaf) == 0;
+	return nobody_has(p, m, leaf) && forsake(p, m->id, leaf) == 0;
+}
+
 void fetch_pump(struct pool *p)
 {
 	struct fetches *f = fetches_of(p);
@@ -405,8 +461,7 @@ void fetch_pump(struct pool *p)
 			HASH_DEL(f->table, m);
 			free(m);
 			worker_wake(p);
-		} else if ((nobody_has(p, m, leaf) && forsake(p, m->id, leaf) == 0) ||
-			   !ask(p, m, leaf)) {
+		} else if (given_up(p, m, leaf, now) || !ask(p, m, leaf)) {
 			m->not_before_ms = now + ASK_AGAIN_MS;
 		}
 	}
@@ -571,9 +626,10 @@ int fetch_receive(struct pool *p, uint16_t node, struct rd *body)
 	}
 	const uint8_t *theirs = status == FETCH_LAST ? rd_bytes(body, HASH_SIZE) : NULL;
 	note_denial(p, m, leaf, status == FETCH_NONE && offset == FETCH_NOT_HERE);
-	if (status == FETCH_NONE)
+	if (status == FETCH_NONE) {
 		r = -ENODATA;
-	else if (r == 0 && m->patch)
+		m->nones++;
+	} else if (r == 0 && m->patch)
 		r = stage_delta(p, m, size, NULL, 0, true);
 	if (r == 0) {
 		received_hash(m, digest);

@@ -11,6 +11,7 @@
 #include "core/auto.h"
 #include "core/io.h"
 #include "core/clock.h"
+#include "replication/open_records.h"
 #include "replication/segment.h"
 
 struct journal {
@@ -31,16 +32,11 @@ struct journal {
 	stamp_t last_own; /* of the own record appended last */
 	uint64_t records;
 	struct vector vector;
-	/* Own records without a batch: u32 size, record, one behind the other. */
-	uint8_t *open;
-	size_t open_size;
-	size_t open_capacity;
-	uint64_t *open_pos; /* their positions */
-	size_t open_count;
-	size_t open_pos_capacity;
+	struct open_records open; /* own records without a batch */
 	struct {
 		bool used;
-		size_t open_offset; /* of its record in the open buffer */
+		size_t open_offset;  /* of its record among them */
+		size_t apart_offset; /* of its bytes apart */
 		uint64_t pos;
 	} inflight[JOURNAL_INFLIGHT_MAX];
 };
@@ -76,8 +72,8 @@ static int next_segment(struct journal *j)
 	if (r < 0)
 		return r;
 	uint64_t start = index * j->segment_size + JOURNAL_SEGMENT_HEAD;
-	s.open_from = j->open_count ? j->open_pos[0] : start;
-	s.open_last = j->open_count ? j->last_own : 0;
+	s.open_from = j->open.count ? j->open.pos[0] : start;
+	s.open_last = j->open.count ? j->last_own : 0;
 	vector_copy(&s.start, &j->vector);
 	r = segment_write_head(&s, j->pool, j->segment_size);
 	if (r == 0)
@@ -144,44 +140,6 @@ static int put_frame(struct journal *j, enum journal_kind kind, const struct iov
 	return 0;
 }
 
-static int open_reserve(struct journal *j, size_t more)
-{
-	if (j->open_count == j->open_pos_capacity) {
-		size_t capacity = j->open_pos_capacity ? 2 * j->open_pos_capacity : 256;
-		uint64_t *grown = realloc(j->open_pos, sizeof(*grown) * capacity);
-		if (!grown)
-			return -ENOMEM;
-		j->open_pos = grown;
-		j->open_pos_capacity = capacity;
-	}
-	if (j->open_size + more <= j->open_capacity)
-		return 0;
-	size_t capacity = j->open_capacity ? j->open_capacity : 65536;
-	while (capacity < j->open_size + more)
-		capacity *= 2;
-	uint8_t *grown = realloc(j->open, capacity);
-	if (!grown)
-		return -ENOMEM;
-	j->open = grown;
-	j->open_capacity = capacity;
-	return 0;
-}
-
-static void open_add(struct journal *j, uint64_t pos, const struct iovec *parts, int count)
-{
-	size_t size = 0;
-
-	j->open_pos[j->open_count++] = pos;
-	for (int i = 0; i < count; i++)
-		size += parts[i].iov_len;
-	struct wr w = wr_init(j->open + j->open_size, j->open_capacity - j->open_size);
-	wr_u32(&w, (uint32_t)size);
-	for (int i = 0; i < count; i++)
-		wr_bytes(&w, parts[i].iov_base, parts[i].iov_len);
-	assert(!w.failed);
-	j->open_size += wr_used(&w);
-}
-
 static int free_inflight(struct journal *j)
 {
 	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
@@ -205,7 +163,8 @@ int journal_append(struct journal *j, struct record *record, struct journal_tick
 	AUTO_LOCK(held, &j->lock);
 	int index;
 
-	while ((index = free_inflight(j)) < 0 || j->open_size > JOURNAL_OPEN_MAX)
+	while ((index = free_inflight(j)) < 0 ||
+	       j->open.size + j->open.apart_size > JOURNAL_OPEN_MAX)
 		(void)pthread_cond_wait(&j->room, &j->lock);
 	stamp_t stamp = next_stamp(j);
 	record->stamp = stamp;
@@ -216,11 +175,11 @@ int journal_append(struct journal *j, struct record *record, struct journal_tick
 	assert(!w.failed);
 	struct iovec parts[2] = {
 		{.iov_base = head, .iov_len = wr_used(&w)},
-		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record->data_size},
+		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record_inline(record)},
 	};
-	int count = record->data_size ? 2 : 1;
-	size_t size = parts[0].iov_len + record->data_size;
-	int r = open_reserve(j, size + 4);
+	int count = parts[1].iov_len ? 2 : 1;
+	size_t size = parts[0].iov_len + parts[1].iov_len;
+	int r = open_records_reserve(&j->open, size, record->data_size);
 	if (r < 0)
 		return r;
 	uint64_t pos;
@@ -231,8 +190,9 @@ int journal_append(struct journal *j, struct record *record, struct journal_tick
 		.stamp = stamp, .pos = pos, .size = size, .index = (unsigned int)index};
 	j->inflight[index].used = true;
 	j->inflight[index].pos = pos;
-	j->inflight[index].open_offset = j->open_size;
-	open_add(j, pos, parts, count);
+	j->inflight[index].open_offset = j->open.size;
+	j->inflight[index].apart_offset = j->open.apart_size;
+	open_records_add(&j->open, pos, parts, count, record->data);
 	j->last_own = stamp;
 	j->records++;
 	return 0;
@@ -247,6 +207,18 @@ void journal_done(struct journal *j, const struct journal_ticket *ticket)
 	(void)pthread_cond_signal(&j->room);
 }
 
+/* Lock held. */
+static void void_open(struct journal *j, unsigned int index)
+{
+	size_t apart = j->inflight[index].apart_offset;
+	size_t gone = open_records_void(&j->open, j->inflight[index].open_offset, apart);
+
+	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
+		if (j->inflight[i].used && j->inflight[i].apart_offset > apart)
+			j->inflight[i].apart_offset -= gone;
+	}
+}
+
 void journal_void(struct journal *j, const struct journal_ticket *ticket,
 		  const struct record *record)
 {
@@ -259,16 +231,16 @@ void journal_void(struct journal *j, const struct journal_ticket *ticket,
 	head[0] = REC_VOID; /* same bytes otherwise, so the size stays */
 	struct iovec parts[2] = {
 		{.iov_base = head, .iov_len = wr_used(&w)},
-		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record->data_size},
+		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record_inline(record)},
 	};
 	{
 		AUTO_LOCK(held, &j->lock);
 		struct segment *s = segment_of(j, ticket->pos);
-		size_t offset = j->inflight[ticket->index].open_offset;
-		assert(s && j->open[offset + 4] == record->kind);
-		j->open[offset + 4] = REC_VOID;
+		assert(s &&
+		       j->open.records[j->inflight[ticket->index].open_offset + 4] == record->kind);
+		void_open(j, ticket->index);
 		int r = segment_put(s, (off_t)(ticket->pos % j->segment_size), ticket->pos,
-				    JOURNAL_OWN, parts, record->data_size ? 2 : 1);
+				    JOURNAL_OWN, parts, parts[1].iov_len ? 2 : 1);
 		/* The journal on disk says something else now than the batch will: an end of it. */
 		if (r < 0)
 			j->sync_error = r;
@@ -285,12 +257,12 @@ int journal_rewrite(struct journal *j, uint64_t pos, const struct record *record
 	assert(!w.failed);
 	struct iovec parts[2] = {
 		{.iov_base = head, .iov_len = wr_used(&w)},
-		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record->data_size},
+		{.iov_base = (void *)(uintptr_t)record->data, .iov_len = record_inline(record)},
 	};
 	AUTO_LOCK(held, &j->lock);
 	const struct segment *s = segment_of(j, pos);
 	return s ? segment_put(s, (off_t)(pos % j->segment_size), pos, JOURNAL_OWN, parts,
-			       record->data_size ? 2 : 1)
+			       parts[1].iov_len ? 2 : 1)
 		 : MA_EGAP;
 }
 
@@ -311,13 +283,13 @@ bool journal_open_records(struct journal *j)
 {
 	AUTO_LOCK(held, &j->lock);
 
-	return j->open_size > 0;
+	return j->open.size > 0;
 }
 
 /* Bytes of the open buffer before the first record that is still in flight. Lock held. */
 static size_t open_finished(struct journal *j)
 {
-	size_t end = j->open_size;
+	size_t end = j->open.size;
 
 	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
 		if (j->inflight[i].used && j->inflight[i].open_offset < end)
@@ -326,22 +298,15 @@ static size_t open_finished(struct journal *j)
 	return end;
 }
 
-/* Removes the first `count` records, `size` bytes, from the open buffer. Lock held. */
-static void open_drop(struct journal *j, uint32_t count, size_t size)
+/* Removes what makes a batch now. Lock held. */
+static void open_drop(struct journal *j, const struct batch *batch)
 {
-	assert(count <= j->open_count);
-	j->open_count -= count;
-	memmove(j->open_pos, j->open_pos + count, sizeof(*j->open_pos) * j->open_count);
-	memmove(j->open, j->open + size, j->open_size - size);
-	j->open_size -= size;
+	open_records_drop(&j->open, batch);
 	for (int i = 0; i < JOURNAL_INFLIGHT_MAX; i++) {
-		if (j->inflight[i].used)
-			j->inflight[i].open_offset -= size;
-	}
-	if (!j->open_size && j->open_capacity > (1u << 20)) {
-		free(j->open);
-		j->open = NULL;
-		j->open_capacity = 0;
+		if (!j->inflight[i].used)
+			continue;
+		j->inflight[i].open_offset -= batch->records_size;
+		j->inflight[i].apart_offset -= batch->apart_size;
 	}
 	(void)pthread_cond_broadcast(&j->room);
 }
@@ -349,33 +314,18 @@ static void open_drop(struct journal *j, uint32_t count, size_t size)
 int journal_seal_take(struct journal *j, struct batch *batch, uint8_t **ret_records)
 {
 	AUTO_LOCK(held, &j->lock);
-	size_t limit = open_finished(j);
-	struct rd r = rd_init(j->open, limit);
 
-	batch->count = 0;
-	while (rd_left(&r) > 0) {
-		uint32_t size = rd_u32(&r);
-		size_t end = (size_t)(r.at - j->open) + size;
-		if (batch->count && end > BATCH_RECORDS_SEAL)
-			break;
-		struct rd head = rd_init(rd_bytes(&r, size), size);
-		(void)rd_u16(&head);
-		stamp_t stamp = rd_u64(&head);
-		if (!batch->count++) {
-			batch->first = stamp_seq(stamp);
-			batch->slot = stamp_slot(stamp);
-		}
-		batch->last = stamp_seq(stamp);
-		batch->records_size = end;
-	}
+	open_records_measure(&j->open, open_finished(j), batch);
 	if (!batch->count)
 		return 0;
-	uint8_t *records = malloc(batch->records_size);
-	if (!records)
+	uint8_t *bytes = malloc(batch->records_size + batch->apart_size);
+	if (!bytes)
 		return -ENOMEM;
-	memcpy(records, j->open, batch->records_size);
-	batch->records = records;
-	*ret_records = records;
+	memcpy(bytes, j->open.records, batch->records_size);
+	memcpy(bytes + batch->records_size, j->open.apart, batch->apart_size);
+	batch->records = bytes;
+	batch->apart = bytes + batch->records_size;
+	*ret_records = bytes;
 	return 1;
 }
 
@@ -395,8 +345,8 @@ int journal_seal_put(struct journal *j, const struct batch *batch, uint64_t *ret
 		r = put_frame(j, JOURNAL_SEAL, &part, 1, &pos);
 	if (r < 0)
 		return r;
-	*ret_from = j->open_pos[0];
-	open_drop(j, batch->count, batch->records_size);
+	*ret_from = j->open.pos[0];
+	open_drop(j, batch);
 	return 0;
 }
 
@@ -406,22 +356,19 @@ int journal_reopen(struct journal *j, enum journal_kind kind, uint64_t pos, cons
 	if (kind == JOURNAL_OWN) {
 		struct iovec part = {.iov_base = (void *)(uintptr_t)payload, .iov_len = size};
 		struct rd head = rd_init(payload, size);
-		int r = open_reserve(j, size + 4);
+		int r = open_records_reserve(&j->open, size, 0);
 		if (r < 0)
 			return r;
 		(void)rd_u16(&head); /* kind and flags */
 		j->last_own = rd_u64(&head);
-		open_add(j, pos, &part, 1);
+		open_records_add(&j->open, pos, &part, 1, NULL);
 		return 0;
 	}
 	struct rd r = rd_init(payload, size);
-	uint32_t count = rd_u32(&r);
-	struct rd open = rd_init(j->open, j->open_size);
-	for (uint32_t i = 0; i < count; i++)
-		(void)rd_bytes(&open, rd_u32(&open));
-	if (r.failed || open.failed || count > j->open_count)
+	struct batch batch;
+	if (!open_records_count(&j->open, rd_u32(&r), &batch) || r.failed)
 		return MA_ECORRUPT;
-	open_drop(j, count, (size_t)(open.at - j->open));
+	open_drop(j, &batch);
 	return 0;
 }
 
@@ -473,7 +420,7 @@ uint64_t journal_open_from(struct journal *j)
 {
 	AUTO_LOCK(held, &j->lock);
 
-	return j->open_count ? j->open_pos[0] : j->tail;
+	return j->open.count ? j->open.pos[0] : j->tail;
 }
 
 uint64_t journal_durable(struct journal *j)
@@ -511,17 +458,39 @@ bool journal_whole(struct journal *j)
 	return j->segments[0].index == 1;
 }
 
-int journal_sync(struct journal *j)
+int journal_amend(struct journal *j, uint64_t pos, const struct record *record)
 {
-	uint64_t tail;
+	uint8_t bytes[RECORD_EXTENT_SIZE];
+	struct wr w = wr_init(bytes, sizeof(bytes));
+	struct iovec part = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+	AUTO_LOCK(held, &j->lock);
+	struct segment *s = segment_of(j, pos);
+	size_t size = 0;
+	uint8_t *open = open_records_find(&j->open, pos, &size);
+
+	record_write_head(&w, record);
+	if (!s || !open || size != wr_used(&w) || w.failed)
+		return MA_EUNKNOWN;
+	memcpy(open, bytes, size);
+	return segment_put(s, (off_t)(pos % j->segment_size), pos, JOURNAL_OWN, &part, 1);
+}
+
+void journal_fail(struct journal *j, int code)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	j->sync_error = code;
+}
+
+int journal_sync(struct journal *j, uint64_t upto)
+{
 	AUTO_CLOSE int fd = -1;
 
 	{
 		AUTO_LOCK(held, &j->lock);
 		if (j->sync_error)
 			return j->sync_error;
-		tail = j->tail;
-		if (j->durable >= tail)
+		if (j->durable >= upto)
 			return 0;
 		fd = dup(j->segments[j->count - 1].fd);
 		if (fd < 0)
@@ -532,8 +501,8 @@ int journal_sync(struct journal *j)
 	/* After a failed fsync the kernel may have dropped the pages: never promise again. */
 	if (r < 0)
 		j->sync_error = r;
-	else if (tail > j->durable)
-		j->durable = tail;
+	else if (upto > j->durable)
+		j->durable = upto;
 	return r;
 }
 
@@ -616,8 +585,8 @@ void journal_trim(struct journal *j, uint64_t keep, uint64_t need)
 {
 	AUTO_LOCK(held, &j->lock);
 
-	if (j->open_count && need > j->open_pos[0])
-		need = j->open_pos[0];
+	if (j->open.count && need > j->open.pos[0])
+		need = j->open.pos[0];
 	while (j->count > 1) {
 		uint64_t end = (j->segments[0].index + 1) * j->segment_size;
 		bool too_much = (uint64_t)j->count * j->segment_size > j->max_bytes;
@@ -753,8 +722,7 @@ void journal_close(struct journal *j)
 	for (size_t i = 0; i < j->count; i++)
 		(void)close(j->segments[i].fd);
 	free(j->segments);
-	free(j->open);
-	free(j->open_pos);
+	open_records_free(&j->open);
 	free(j->spare);
 	free(j->dir);
 	(void)pthread_cond_destroy(&j->room);

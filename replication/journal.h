@@ -21,7 +21,7 @@ enum journal_kind {
 	JOURNAL_OWN = 1,  /* one record of this node */
 	JOURNAL_SEAL = 2, /* u32 count, then a batch head: makes the oldest `count` own a batch */
 	JOURNAL_FOREIGN = 3, /* a whole batch of another origin */
-	JOURNAL_STATE = 4,   /* merged state of one object, from a catch-up by index */
+	JOURNAL_ABSENT = 4,  /* stamps of the next batch whose bytes did not come beside it */
 	JOURNAL_PAD = 5,     /* nothing more in this segment */
 };
 
@@ -69,8 +69,9 @@ MUST_CHECK int journal_append_frame(struct journal *j, enum journal_kind kind, c
 
 /* True if finished own records wait for a batch. */
 bool journal_open_records(struct journal *j);
-/* Takes finished own records, in order, up to BATCH_RECORDS_SEAL (and at least one): fills slot,
- * first, last, count, records of `batch`; the caller frees ret_records. 0: none, 1: some. */
+/* Takes finished own records, in order, up to BATCH_RECORDS_SEAL with the bytes that they name (and
+ * at least one): fills slot, first, last, count, records, apart of `batch`; the caller frees
+ * ret_records. 0: none, 1: some. */
 MUST_CHECK int journal_seal_take(struct journal *j, struct batch *batch, uint8_t **ret_records);
 /* Appends the seal for the batch just taken (chain and signature are made); ret_from is where its
  * first record stands. */
@@ -87,8 +88,13 @@ uint64_t journal_durable(struct journal *j);
 uint64_t journal_settled(struct journal *j);
 uint64_t journal_bytes(struct journal *j);   /* on disk */
 uint64_t journal_records(struct journal *j); /* own records appended since it was opened */
-/* fdatasync(2) of all that stands before the tail at the call. An error is final (EIO). */
-MUST_CHECK int journal_sync(struct journal *j);
+/* fdatasync(2) of what stands before `upto`, a tail of before. An error is final (EIO). */
+MUST_CHECK int journal_sync(struct journal *j, uint64_t upto);
+/* The same for an error elsewhere: nothing is promised any more. */
+void journal_fail(struct journal *j, int code);
+/* During recovery: the own EXTENT at `pos`, which has no batch yet, says this from now on.
+ * MA_EUNKNOWN: there is none. */
+MUST_CHECK int journal_amend(struct journal *j, uint64_t pos, const struct record *record);
 
 /* One frame; payload is borrowed from the reader until the next read. */
 struct journal_frame {

@@ -1,8 +1,8 @@
-/* links: replication/journal.c replication/segment.c replication/batch.c replication/record.c
- *        replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c core/err.c
- * core/clock.c SPDX-License-Identifier: Apache-2.0 What a crash leaves of the journal, at each
- * place where it may come: all that was whole is found again, nothing that was not, and nothing of
- * an earlier life of a file. */
+/* links: replication/journal.c replication/open_records.c replication/segment.c replication/batch.c
+ * replication/record.c replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c
+ * core/err.c core/clock.c SPDX-License-Identifier: Apache-2.0 What a crash leaves of the journal,
+ * at each place where it may come: all that was whole is found again, nothing that was not, and
+ * nothing of an earlier life of a file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

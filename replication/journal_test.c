@@ -1,8 +1,8 @@
-/* links: replication/journal.c replication/segment.c replication/batch.c replication/record.c
- *        replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c core/err.c
- * core/clock.c SPDX-License-Identifier: Apache-2.0 The journal while it runs: stamps, batches
- * beside calls in flight, VOID, durability, where to begin to read and what is let go of. Crashes
- * are in journal_crash_test.c, threads in journal_thread_test.c. */
+/* links: replication/journal.c replication/open_records.c replication/segment.c replication/batch.c
+ * replication/record.c replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c
+ * core/err.c core/clock.c SPDX-License-Identifier: Apache-2.0 The journal while it runs: stamps,
+ * batches beside calls in flight, VOID, durability, where to begin to read and what is let go of.
+ * Crashes are in journal_crash_test.c, threads in journal_thread_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,7 +104,7 @@ static void test_read(void **state)
 	struct journal_rig *rig = *state;
 	struct rig_frame want[] = {
 		{.kind = JOURNAL_OWN}, {.kind = JOURNAL_OWN},     {.kind = JOURNAL_SEAL},
-		{.kind = JOURNAL_OWN}, {.kind = JOURNAL_FOREIGN}, {.kind = JOURNAL_STATE},
+		{.kind = JOURNAL_OWN}, {.kind = JOURNAL_FOREIGN}, {.kind = JOURNAL_ABSENT},
 	};
 	size_t count;
 	uint64_t pos;
@@ -115,7 +115,7 @@ static void test_read(void **state)
 	assert_int_equal(rig_seal(rig), 2);
 	want[3].stamp = rig_own(rig, 3, 77);
 	want[4].stamp = stamp_make(rig_foreign_slot(0), rig_foreign(rig, 0, 5000));
-	assert_int_equal(journal_append_frame(rig->j, JOURNAL_STATE, "state", 5, &pos), 0);
+	assert_int_equal(journal_append_frame(rig->j, JOURNAL_ABSENT, "state", 5, &pos), 0);
 	AUTO_FREE struct rig_frame *got = rig_frames(rig, RIG_FIRST, &count);
 	assert_int_equal(count, 6);
 	assert_true(got[0].pos == RIG_FIRST && got[5].pos == pos && got[5].size == 5);
@@ -293,11 +293,11 @@ static void test_durable(void **state)
 	(void)rig_own(rig, 1, 10);
 	uint64_t tail = journal_tail(rig->j);
 	assert_true(journal_durable(rig->j) < tail);
-	assert_int_equal(journal_sync(rig->j), 0);
+	assert_int_equal(journal_sync(rig->j, journal_tail(rig->j)), 0);
 	assert_true(journal_durable(rig->j) == tail);
 	assert_int_equal(rig_disk.syncs, syncs + 1);
 	/* Nothing new: nothing to be done. */
-	assert_int_equal(journal_sync(rig->j), 0);
+	assert_int_equal(journal_sync(rig->j, journal_tail(rig->j)), 0);
 	assert_int_equal(rig_disk.syncs, syncs + 1);
 	(void)rig_own(rig, 1, 10);
 	assert_true(journal_durable(rig->j) == tail);
@@ -306,7 +306,7 @@ static void test_durable(void **state)
 	syncs = rig_disk.syncs;
 	(void)rig_own(rig, 1, 10);
 	assert_int_equal(rig_disk.syncs, syncs + 1);
-	assert_int_equal(journal_sync(rig->j), 0);
+	assert_int_equal(journal_sync(rig->j, journal_tail(rig->j)), 0);
 	assert_int_equal(rig_disk.syncs, syncs + 2);
 	assert_true(journal_durable(rig->j) == journal_tail(rig->j));
 }
@@ -319,13 +319,13 @@ static void test_sync_error(void **state)
 
 	(void)rig_own(rig, 1, 10);
 	rig_disk.sync_error = EIO;
-	assert_int_equal(journal_sync(rig->j), -EIO);
+	assert_int_equal(journal_sync(rig->j, journal_tail(rig->j)), -EIO);
 	/* The kernel says it once and forgets; the pages may be gone. */
 	rig_disk.sync_error = 0;
-	assert_int_equal(journal_sync(rig->j), -EIO);
+	assert_int_equal(journal_sync(rig->j, journal_tail(rig->j)), -EIO);
 	assert_true(journal_durable(rig->j) < journal_tail(rig->j));
 	assert_int_equal(rig_append(rig, 1, 10, &ticket), -EIO);
-	assert_int_equal(journal_append_frame(rig->j, JOURNAL_STATE, "s", 1, &pos), -EIO);
+	assert_int_equal(journal_append_frame(rig->j, JOURNAL_ABSENT, "s", 1, &pos), -EIO);
 	/* No call is left over that would hold up the rest for ever. */
 	assert_true(journal_settled(rig->j) == journal_tail(rig->j));
 }
@@ -340,7 +340,7 @@ static void test_sync_error_between(void **state)
 	assert_int_equal(rig_append(rig, 1, 10, &ticket), -EIO);
 	rig_disk.sync_error = 0;
 	assert_int_equal(rig_append(rig, 1, 10, &ticket), -EIO);
-	assert_int_equal(journal_sync(rig->j), -EIO);
+	assert_int_equal(journal_sync(rig->j, journal_tail(rig->j)), -EIO);
 }
 
 /* No room for another segment: what still fits goes in (an unlink makes room), and when there is
@@ -394,7 +394,7 @@ static void check_start(struct journal_rig *rig, const struct rig_frame *all, si
 	assert_true(pos >= journal_first(rig->j));
 	/* An own batch that is lacked is sent with all its records. */
 	for (size_t i = 0; i < count; i++) {
-		if (all[i].kind != JOURNAL_STATE && !vector_covers(have, all[i].stamp))
+		if (all[i].kind != JOURNAL_ABSENT && !vector_covers(have, all[i].stamp))
 			assert_true(all[i].pos >= pos);
 	}
 }
@@ -455,7 +455,8 @@ static void next_segment(struct journal_rig *rig)
 
 	while (journal_tail(rig->j) / RIG_SEGMENT == index)
 		assert_int_equal(
-			journal_append_frame(rig->j, JOURNAL_STATE, zeros, sizeof(zeros), &pos), 0);
+			journal_append_frame(rig->j, JOURNAL_ABSENT, zeros, sizeof(zeros), &pos),
+			0);
 }
 
 /* What came in just before a segment ends counts in the next one's head, although nobody has

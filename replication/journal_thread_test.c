@@ -1,7 +1,7 @@
-/* links: replication/journal.c replication/segment.c replication/batch.c replication/record.c
- *        replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c core/err.c
- * core/clock.c SPDX-License-Identifier: Apache-2.0 Many threads at one journal: calls, the one that
- * closes batches, readers, syncs, trimming. Made for the thread sanitizer too. */
+/* links: replication/journal.c replication/open_records.c replication/segment.c replication/batch.c
+ * replication/record.c replication/stamp.c tests/lib/journal_rig.c core/crypto.c core/io.c
+ * core/err.c core/clock.c SPDX-License-Identifier: Apache-2.0 Many threads at one journal: calls,
+ * the one that closes batches, readers, syncs, trimming. Made for the thread sanitizer too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +103,7 @@ static void *syncer(void *arg)
 	while (!atomic_load(&s->stop)) {
 		uint64_t tail = journal_tail(s->rig.j);
 
-		check(s, journal_sync(s->rig.j) == 0);
+		check(s, journal_sync(s->rig.j, journal_tail(s->rig.j)) == 0);
 		check(s, journal_durable(s->rig.j) >= tail);
 	}
 	return NULL;
@@ -239,7 +239,7 @@ static void test_trim_under_readers(void **state)
 		uint64_t pos;
 
 		assert_int_equal(
-			journal_append_frame(s->rig.j, JOURNAL_STATE, zeros, sizeof(zeros), &pos),
+			journal_append_frame(s->rig.j, JOURNAL_ABSENT, zeros, sizeof(zeros), &pos),
 			0);
 		journal_trim(s->rig.j, pos, pos);
 	}
@@ -331,7 +331,7 @@ static void next_segment(struct shared *s)
 
 	while (journal_tail(s->rig.j) / RIG_SEGMENT == index)
 		assert_int_equal(
-			journal_append_frame(s->rig.j, JOURNAL_STATE, zeros, sizeof(zeros), &pos),
+			journal_append_frame(s->rig.j, JOURNAL_ABSENT, zeros, sizeof(zeros), &pos),
 			0);
 }
 

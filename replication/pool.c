@@ -21,7 +21,9 @@
 #include "replication/session.h"
 #include "replication/trash.h"
 #include "replication/mapped.h"
+#include "replication/repeat.h"
 #include "replication/shadow.h"
+#include "replication/unsynced.h"
 
 #define PRIVATE_ID 2 /* of the reserved directory; no stamp is so small */
 
@@ -95,6 +97,8 @@ static int open_parts(struct pool *p, const struct pool_config *config, char *er
 	if (r == 0)
 		r = mappeds_new(&p->mapped);
 	if (r == 0)
+		r = unsynced_new(&p->unsynced);
+	if (r == 0)
 		r = fetch_new(p);
 	if (r == 0)
 		r = brief_packer_new(&p->packer);
@@ -122,6 +126,7 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 	p->io = config->io;
 	p->journal_max = config->journal_max_bytes;
 	p->power_cut = config->power_cut;
+	p->inline_max = config->inline_max ? config->inline_max : RECORD_INLINE_MAX;
 	p->log_max = config->log_max ? config->log_max : SESSION_LOG_MAX;
 	p->slot = (uint16_t)(config->node * SLOT_INCARNATIONS + config->incarnation);
 	error[0] = '\0';
@@ -177,6 +182,8 @@ void pool_free(struct pool *p)
 	object_cache_free(p->cache);
 	shadows_free(p->shadows);
 	mappeds_free(p->mapped);
+	unsynced_free(p->unsynced);
+	repeat_free(p);
 	fetch_serve_free(p);
 	fetch_free(p);
 	brief_packer_free(p->packer);

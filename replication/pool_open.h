@@ -20,7 +20,8 @@ struct pool_config {
 	bool power_cut;       /* the machine went down meanwhile */
 	bool trash;           /* keep what peers remove for a while */
 	size_t segment_bytes; /* of the journal; 0: by its size */
-	uint64_t log_max;     /* 0: SESSION_LOG_MAX */
+	uint64_t log_max;     /* missed by a peer that gets the state; 0: SESSION_LOG_MAX */
+	size_t inline_max;    /* bytes of a write that its record carries; 0: RECORD_INLINE_MAX */
 	struct store *store;  /* taken over; NULL: the directory `backing` */
 };
 MUST_CHECK int pool_open_at(const struct pool_config *config, struct pool **ret, char *error,

@@ -26,8 +26,19 @@ struct parked {
 	struct parked *next;
 	uint16_t node;
 	bool journaled;
+	enum receive_form form;
 	size_t size;
 	uint8_t body[];
+};
+
+/* A batch as it came, in a message or from the journal. */
+struct coming {
+	enum receive_form form;
+	bool journaled;
+	const void *body;
+	size_t size;
+	const void *batch; /* without what is beside it */
+	size_t batch_size;
 };
 
 struct pending {
@@ -47,7 +58,8 @@ static void note_ack(struct pool *p, uint16_t node, size_t bytes)
 	}
 }
 
-static int park(struct pool *p, uint16_t node, const void *body, size_t size, bool journaled)
+static int park(struct pool *p, uint16_t node, enum receive_form form, const void *body,
+		size_t size, bool journaled)
 {
 	if (!p->pending)
 		p->pending = calloc(1, sizeof(*p->pending));
@@ -60,7 +72,7 @@ static int park(struct pool *p, uint16_t node, const void *body, size_t size, bo
 	struct parked *k = malloc(sizeof(*k) + size);
 	if (!k)
 		return -ENOMEM;
-	*k = (struct parked){.node = node, .journaled = journaled, .size = size};
+	*k = (struct parked){.node = node, .form = form, .journaled = journaled, .size = size};
 	memcpy(k->body, body, size);
 	struct parked **at = &p->pending->first;
 	while (*at)
@@ -89,7 +101,7 @@ int receive_tell_merges(struct pool *p)
 
 int receive_keep(struct pool *p, uint16_t node, const void *body, size_t size)
 {
-	return park(p, node, body, size, true);
+	return park(p, node, RECEIVE_BATCH, body, size, true);
 }
 
 /* What keeps a batch from being applied is said once, and shown in status until it goes in. */
@@ -109,10 +121,40 @@ static void note_problem(struct pool *p, const struct batch *batch, int code)
 		log_error("pool \"%s\": %s; tried again", p->name, text);
 }
 
-/* Journal, then apply, with the flush held off so that it sees both or neither. */
-static int take_in(struct pool *p, const struct batch *batch, const void *body, size_t size,
-		   bool journaled)
+/* Which of the named bytes did not come: a repetition of the journal must not take what is in the
+ * file for them. */
+static int note_absent(struct pool *p, const struct batch *batch)
 {
+	struct batch_walk walk;
+	struct record rec;
+	uint8_t *stamps = NULL;
+	size_t count = 0;
+	uint64_t pos;
+	int r;
+
+	batch_walk_init(&walk, batch);
+	while ((r = batch_walk_next(&walk, &rec)) == 1) {
+		if (rec.kind != REC_EXTENT || rec.data)
+			continue;
+		uint8_t *grown = realloc(stamps, 8 * (count + 1));
+		if (!grown) {
+			r = -ENOMEM;
+			break;
+		}
+		stamps = grown;
+		struct wr w = wr_init(stamps + 8 * count++, 8);
+		wr_u64(&w, rec.stamp);
+	}
+	if (r == 0 && count)
+		r = journal_append_frame(p->journal, JOURNAL_ABSENT, stamps, 8 * count, &pos);
+	free(stamps);
+	return r;
+}
+
+/* Journal, then apply, with the flush held off so that it sees both or neither. */
+static int take_in(struct pool *p, const struct batch *batch, const struct coming *c)
+{
+	bool journaled = c->journaled;
 	uint64_t pos = 0;
 	int r = 0;
 
@@ -120,7 +162,10 @@ static int take_in(struct pool *p, const struct batch *batch, const void *body, 
 	if (!journaled)
 		r = room_for_batch(p, batch);
 	if (r == 0 && !journaled)
-		r = journal_append_frame(p->journal, JOURNAL_FOREIGN, body, size, &pos);
+		r = note_absent(p, batch);
+	if (r == 0 && !journaled)
+		r = journal_append_frame(p->journal, JOURNAL_FOREIGN, c->batch, c->batch_size,
+					 &pos);
 	if (r == 0) {
 		journal_see_seq(p->journal, batch->last);
 		r = position_begin(p, batch);
@@ -130,12 +175,14 @@ static int take_in(struct pool *p, const struct batch *batch, const void *body, 
 		note_problem(p, batch, r);
 		if (r == 0)
 			r = position_advance(p, batch);
-		else if (r > -1000 && park(p, slot_node(batch->slot), body, size, true) == 0)
+		else if (r > -1000 &&
+			 park(p, slot_node(batch->slot), c->form, c->body, c->size, true) == 0)
 			r = -EINPROGRESS;
 	}
 	if (r == 0)
 		r = receive_tell_merges(p);
 	pool_leave(p);
+	(void)__atomic_add_fetch(&p->apart_bytes, batch->apart_size, __ATOMIC_RELAXED);
 	if (r == 0)
 		session_offer(p, batch, pos);
 	worker_wake(p);
@@ -179,26 +226,42 @@ static int check_order(struct pool *p, const struct batch *batch)
 	return 0;
 }
 
-static int receive_one(struct pool *p, uint16_t node, const void *body, size_t size, bool journaled)
+/* The batch in a message, and the bytes beside it. */
+static int read_coming(struct coming *c, struct batch *ret)
+{
+	struct rd r = rd_init(c->body, c->size);
+	size_t size = c->form == RECEIVE_BATCH ? c->size : rd_u32(&r);
+
+	c->batch = rd_bytes(&r, size);
+	c->batch_size = size;
+	int code = r.failed ? MA_ECORRUPT : batch_read(c->batch, size, ret);
+	ret->apart_size = code == 0 ? rd_left(&r) : 0;
+	ret->apart = code == 0 ? rd_bytes(&r, ret->apart_size) : NULL;
+	return code;
+}
+
+static int receive_one(struct pool *p, uint16_t node, struct coming *c)
 {
 	AUTO_FREE struct batch *batch = malloc(sizeof(*batch));
 
 	if (!batch)
 		return -ENOMEM;
-	int r = batch_read(body, size, batch);
+	int r = read_coming(c, batch);
 	if (r == 0)
 		r = check_order(p, batch);
 	if (r == 1) {
 		note_problem(p, batch, 0); /* a state brought what could not be made here */
-		note_ack(p, node, size);
+		note_ack(p, node, c->size);
 		return 0;
 	}
 	if (r == 0)
 		r = check_origin(p, batch);
+	if (r == 0 && batch->apart_size && !c->journaled)
+		r = batch_apart_check(batch);
 	if (r == 0)
-		r = take_in(p, batch, body, size, journaled);
+		r = take_in(p, batch, c);
 	if (r == 0)
-		note_ack(p, node, size);
+		note_ack(p, node, c->size);
 	return r;
 }
 
@@ -216,11 +279,15 @@ static int retry_round(struct pool *p)
 	while (list) {
 		struct parked *k = list;
 		list = k->next;
-		int r = receive_one(p, k->node, k->body, k->size, k->journaled);
+		struct coming c = {.form = k->form,
+				   .body = k->body,
+				   .size = k->size,
+				   .journaled = k->journaled};
+		int r = receive_one(p, k->node, &c);
 		if (r == 0)
 			progress = 1;
 		else if (r == -EAGAIN || r == MA_EGAP)
-			(void)park(p, k->node, k->body, k->size, k->journaled);
+			(void)park(p, k->node, k->form, k->body, k->size, k->journaled);
 		else if (r != -EINPROGRESS)
 			log_warn("pool \"%s\": a batch of node %u is dropped: %s", p->name, k->node,
 				 err_text(r));
@@ -235,12 +302,14 @@ void receive_retry(struct pool *p)
 		;
 }
 
-int receive_batch(struct pool *p, uint16_t node, const void *body, size_t size)
+int receive_batch(struct pool *p, uint16_t node, enum receive_form form, const void *body,
+		  size_t size)
 {
-	int r = receive_one(p, node, body, size, false);
+	struct coming c = {.form = form, .body = body, .size = size};
+	int r = receive_one(p, node, &c);
 
 	if (r == -EAGAIN || r == MA_EGAP) {
-		int parked = park(p, node, body, size, false);
+		int parked = park(p, node, form, body, size, false);
 		return r == -EAGAIN ? parked : r;
 	}
 	if (r == -EINPROGRESS)
@@ -262,8 +331,8 @@ static int chain_before(struct pool *p, uint16_t slot, uint64_t prev, uint8_t re
 		return 0;
 	}
 	for (const struct parked *k = p->pending ? p->pending->first : NULL; k; k = k->next) {
-		if (batch_read(k->body, k->size, &waits) == 0 && waits.slot == slot &&
-		    waits.last == prev) {
+		struct coming c = {.form = k->form, .body = k->body, .size = k->size};
+		if (read_coming(&c, &waits) == 0 && waits.slot == slot && waits.last == prev) {
 			memcpy(ret, waits.chain, HASH_SIZE);
 			return 0;
 		}
@@ -293,7 +362,7 @@ int receive_brief(struct pool *p, uint16_t node, const void *body, size_t size)
 	batch_write_head(&w, batch);
 	wr_bytes(&w, batch->records, batch->records_size);
 	assert(!w.failed);
-	return receive_batch(p, node, whole, wr_used(&w));
+	return receive_batch(p, node, RECEIVE_BATCH, whole, wr_used(&w));
 }
 
 void receive_free(struct pool *p)

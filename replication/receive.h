@@ -10,7 +10,10 @@
 
 #include "replication/engine.h"
 
-MUST_CHECK int receive_batch(struct pool *p, uint16_t node, const void *body, size_t size);
+/* BATCH is the batch; BATCH_BYTES its size (4), the batch, and the bytes that it names. */
+enum receive_form { RECEIVE_BATCH, RECEIVE_BATCH_BYTES };
+MUST_CHECK int receive_batch(struct pool *p, uint16_t node, enum receive_form form,
+			     const void *body, size_t size);
 MUST_CHECK int receive_brief(struct pool *p, uint16_t node, const void *body, size_t size);
 /* Two directories became one while something was applied: own records tell everybody. Barrier held.
  */

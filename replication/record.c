@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <sys/stat.h>
 
+#include "core/crypto.h"
+
 static void write_link(struct wr *w, const struct record_link *l)
 {
 	wr_u64(w, l->lid);
@@ -131,6 +133,13 @@ static void write_fields(struct wr *w, const struct record *rec)
 			wr_u32(w, rec->mode);
 		}
 		break;
+	case REC_EXTENT:
+		wr_u64(w, rec->id);
+		wr_u64(w, rec->base);
+		wr_u64(w, rec->offset);
+		wr_u32(w, (uint32_t)rec->data_size);
+		wr_bytes(w, rec->sum, HASH_SIZE);
+		break;
 	case REC_OWNER:
 		wr_u64(w, rec->id);
 		wr_u32(w, rec->mode);
@@ -188,6 +197,14 @@ static void read_fields(struct rd *r, struct record *rec)
 			rec->mode = rd_u32(r);
 		}
 		break;
+	case REC_EXTENT:
+		rec->id = rd_u64(r);
+		rec->base = rd_u64(r);
+		rec->offset = rd_u64(r);
+		rec->data_size = rd_u32(r);
+		rec->sum = rd_bytes(r, HASH_SIZE);
+		r->failed = r->failed || rec->data_size > RECORD_DATA_MAX;
+		break;
 	case REC_OWNER:
 		rec->id = rd_u64(r);
 		rec->mode = rd_u32(r);
@@ -241,17 +258,32 @@ int record_read(const void *bytes, size_t size, struct record *ret)
 	read_fields(&r, &rec);
 	if (r.failed || !stamp_seq(rec.stamp))
 		return MA_ECORRUPT;
-	rec.data_size = rd_left(&r);
-	rec.data = rd_bytes(&r, rec.data_size);
+	size_t behind = rd_left(&r);
+	rec.data = rd_bytes(&r, behind);
 	size_t max = rec.kind == REC_WRITE                                  ? RECORD_DATA_MAX
 		     : rec.kind == REC_XATTR && !(rec.flags & REC_F_REMOVE) ? RECORD_VALUE_MAX
 		     : rec.kind == REC_VOID ? RECORD_SIZE_MAX /* what it once was */
 					    : 0;
-	if (rec.data_size > max || (rec.kind != REC_VOID && !rec.id))
+	if (behind > max || (rec.kind != REC_VOID && !rec.id))
 		return MA_ECORRUPT;
 	if (record_is_content(&rec) &&
 	    (rec.offset > INT64_MAX - RECORD_DATA_MAX || rec.length > INT64_MAX - rec.offset))
 		return MA_ECORRUPT;
+	if (rec.kind == REC_EXTENT)
+		rec.data = NULL;
+	else
+		rec.data_size = behind;
 	*ret = rec;
 	return 0;
+}
+
+bool record_is_apart(const void *bytes, size_t size, uint32_t *ret_size)
+{
+	const uint8_t *at = bytes;
+
+	if (size != RECORD_EXTENT_SIZE || *at != REC_EXTENT)
+		return false;
+	struct rd r = rd_init(at + RECORD_EXTENT_SIZE - HASH_SIZE - 4, 4);
+	*ret_size = rd_u32(&r);
+	return true;
 }

@@ -20,6 +20,8 @@
 #define RECORD_DATA_MAX       (1u << 20)
 #define RECORD_VALUE_MAX      65536 /* extended attribute */
 #define RECORD_SIZE_MAX       (RECORD_DATA_MAX + 8192)
+#define RECORD_INLINE_MAX     (64u << 10) /* larger writes go by reference */
+#define RECORD_EXTENT_SIZE    78          /* encoded */
 
 enum record_kind {
 	REC_VOID = 1,   /* was begun and failed at its origin: no effect */
@@ -35,6 +37,7 @@ enum record_kind {
 	REC_XATTR = 11,
 	REC_ALIAS = 12,   /* two directories of one name are one */
 	REC_RESOLVE = 13, /* a losing content is no longer wanted */
+	REC_EXTENT = 14,  /* a WRITE by reference: the bytes are in the file, here is their hash */
 	REC_KINDS
 };
 
@@ -44,7 +47,7 @@ enum record_flags {
 	REC_F_REMOVE = 4,   /* XATTR: removed */
 	REC_F_ATIME = 8,    /* TIMES: sets atime */
 	REC_F_MTIME = 16,   /* TIMES: sets mtime */
-	REC_F_FETCH = 32,   /* MAKE: the content was there before (adopted): peers fetch it */
+	REC_F_FETCH = 32,   /* MAKE, TRUNCATE: the content is what its author has: peers fetch it */
 	REC_F_ID = 64,      /* MAKE: it was there before it had a name, with an id of its own */
 	REC_F_LAST = 128,   /* UNLINK, RENAME: what goes, or is replaced, had no other name */
 };
@@ -61,10 +64,10 @@ struct record {
 	uint8_t kind;
 	uint8_t flags;
 	stamp_t stamp;
-	uint64_t id;              /* the object; MAKE: equal to stamp unless REC_F_ID */
-	stamp_t base;             /* WRITE, TRUNCATE, FALLOCATE: content head it was made on */
-	uint64_t parent;          /* MAKE, LINK, UNLINK; RENAME: old parent */
-	uint64_t new_parent;      /* RENAME */
+	uint64_t id;         /* the object; MAKE: equal to stamp unless REC_F_ID */
+	stamp_t base;        /* WRITE, EXTENT, TRUNCATE, FALLOCATE: content head it was made on */
+	uint64_t parent;     /* MAKE, LINK, UNLINK; RENAME: old parent */
+	uint64_t new_parent; /* RENAME */
 	struct record_link link;  /* UNLINK, RENAME: the name that goes or moves */
 	struct record_link other; /* RENAME: the name that is replaced or exchanged */
 	const char *name;         /* MAKE, LINK, RENAME (new name); XATTR; not terminated */
@@ -77,17 +80,19 @@ struct record {
 	size_t target_size;
 	int64_t time_ns;     /* mtime for what the record touches; TIMES: mtime */
 	int64_t atime_ns;    /* TIMES */
-	uint64_t offset;     /* WRITE, FALLOCATE; TRUNCATE: size */
+	uint64_t offset;     /* WRITE, EXTENT, FALLOCATE; TRUNCATE: size */
 	uint64_t length;     /* FALLOCATE */
-	const uint8_t *data; /* WRITE, XATTR value */
-	size_t data_size;
+	const uint8_t *data; /* WRITE, XATTR value; EXTENT: NULL if not at hand */
+	size_t data_size;    /* EXTENT: also of what is not at hand */
+	const uint8_t *sum;  /* EXTENT: BLAKE2b-256 of the bytes */
 };
 
 /* Bytes that record_write() puts before the data of a WRITE; an upper bound for other kinds
  * without their data. */
 #define RECORD_HEAD_MAX 4600
 
-/* Writes all but `data`, which belongs right behind (so that it needs no copy). */
+/* Writes all but `data`, which belongs right behind (so that it needs no copy), unless it is that
+ * of an EXTENT, which travels apart. */
 void record_write_head(struct wr *w, const struct record *record);
 /* Decodes one whole record. MA_ECORRUPT if any field is out of bounds or bytes are left. */
 MUST_CHECK int record_read(const void *bytes, size_t size, struct record *ret);
@@ -103,10 +108,24 @@ static inline bool record_xattr_is_own(const char *name, size_t size)
 	       (size < set || memcmp(name, RECORD_SETTING_XATTRS, set) != 0);
 }
 
+/* Bytes that stand behind the head. */
+static inline size_t record_inline(const struct record *r)
+{
+	return r->kind == REC_EXTENT ? 0 : r->data_size;
+}
+
+/* True if the encoded record names bytes that travel apart, and how many. */
+bool record_is_apart(const void *bytes, size_t size, uint32_t *ret_size);
+
+static inline bool record_writes(const struct record *r)
+{
+	return r->kind == REC_WRITE || r->kind == REC_EXTENT;
+}
+
 /* True for kinds that change content. */
 static inline bool record_is_content(const struct record *r)
 {
-	return r->kind == REC_WRITE || r->kind == REC_TRUNCATE || r->kind == REC_FALLOCATE;
+	return record_writes(r) || r->kind == REC_TRUNCATE || r->kind == REC_FALLOCATE;
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "core/auto.h"
+#include "core/crypto.h"
 #include "replication/record.h"
 #include "tests/lib/hex_file.h"
 
@@ -28,6 +29,10 @@
 	{                                                                                          \
 		.lid = (a), .id = (b), .seen_place = (c), .seen_content = (d)                      \
 	}
+
+static const uint8_t sum[HASH_SIZE] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+				       11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+				       22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 
 /* What docs/vectors/record-NAME.hex says, in words. Stamp and time are the same in all but one. */
 static const struct {
@@ -107,6 +112,13 @@ static const struct {
 	  OLD_NAME("a"),
 	  NAME("b")}},
 	{"write", {.kind = REC_WRITE, .id = FILE_, .base = SEEN, .offset = 4096, DATA("hello")}},
+	{"extent",
+	 {.kind = REC_EXTENT,
+	  .id = FILE_,
+	  .base = SEEN,
+	  .offset = 4096,
+	  .data_size = 128u << 10,
+	  .sum = sum}},
 	{"truncate",
 	 {.kind = REC_TRUNCATE, .id = FILE_, .base = SEEN, .offset = UINT64_C(10) << 30}},
 	{"fallocate",
@@ -168,13 +180,17 @@ static void assert_record(const struct record *a, const struct record *b)
 	assert_true(a->mode == b->mode && a->uid == b->uid && a->gid == b->gid);
 	assert_true(a->rdev == b->rdev && a->time_ns == b->time_ns && a->atime_ns == b->atime_ns);
 	assert_true(a->offset == b->offset && a->length == b->length);
-	assert_text((const char *)a->data, a->data_size, (const char *)b->data, b->data_size);
+	assert_int_equal(a->data_size, b->data_size);
+	if (record_inline(a))
+		assert_memory_equal(a->data, b->data, a->data_size);
+	if (a->kind == REC_EXTENT)
+		assert_memory_equal(a->sum, b->sum, HASH_SIZE);
 }
 
 /* Head and data in new memory of exactly that size. */
 static uint8_t *encode(const struct record *rec, size_t *ret_size)
 {
-	size_t max = RECORD_HEAD_MAX + rec->data_size;
+	size_t max = RECORD_HEAD_MAX + record_inline(rec);
 	uint8_t *bytes = malloc(max);
 	struct wr w = wr_init(bytes, max);
 
@@ -182,7 +198,7 @@ static uint8_t *encode(const struct record *rec, size_t *ret_size)
 	record_write_head(&w, rec);
 	assert_false(w.failed);
 	assert_true(wr_used(&w) <= RECORD_HEAD_MAX);
-	wr_bytes(&w, rec->data, rec->data_size);
+	wr_bytes(&w, rec->data, record_inline(rec));
 	*ret_size = wr_used(&w);
 	uint8_t *fit = realloc(bytes, *ret_size);
 	assert_non_null(fit);
@@ -234,7 +250,7 @@ static void test_cut(void **state)
 			assert_non_null(part);
 			memcpy(part, bytes, cut);
 			int r = record_read(part, cut, &got);
-			assert_int_equal(r, cut < size - rec.data_size ? MA_ECORRUPT : 0);
+			assert_int_equal(r, cut < size - record_inline(&rec) ? MA_ECORRUPT : 0);
 		}
 	}
 }
@@ -255,6 +271,30 @@ static void test_bytes_behind(void **state)
 			   (rec.kind == REC_XATTR && !(rec.flags & REC_F_REMOVE));
 		assert_int_equal(record_read(longer, size + 1, &got), may ? 0 : MA_ECORRUPT);
 	}
+}
+
+/* How long the bytes are that an EXTENT names is found without reading all of it. */
+static void test_apart(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < VECTORS; i++) {
+		struct record rec = vector_record(i);
+		size_t size;
+		uint32_t apart = 0;
+		AUTO_FREE uint8_t *bytes = encode(&rec, &size);
+
+		assert_int_equal(record_is_apart(bytes, size, &apart), rec.kind == REC_EXTENT);
+		assert_int_equal(apart, rec.kind == REC_EXTENT ? rec.data_size : 0);
+	}
+	struct record rec = {.kind = REC_EXTENT, .stamp = STAMP, .id = FILE_, .sum = sum};
+	struct record got;
+	size_t size;
+	rec.data_size = RECORD_DATA_MAX;
+	AUTO_FREE uint8_t *most = encode(&rec, &size);
+	assert_int_equal(record_read(most, size, &got), 0);
+	assert_int_equal(size, RECORD_EXTENT_SIZE);
+	most[RECORD_EXTENT_SIZE - HASH_SIZE - 4]++; /* one byte more */
+	assert_int_equal(record_read(most, size, &got), MA_ECORRUPT);
 }
 
 static int there_and_back(const struct record *rec)
@@ -496,6 +536,8 @@ static void test_offsets(void **state)
 		{"write", INT64_MAX - RECORD_DATA_MAX, 0, true},
 		{"write", INT64_MAX - RECORD_DATA_MAX + 1, 0, false},
 		{"write", UINT64_MAX, 0, false},
+		{"extent", INT64_MAX - RECORD_DATA_MAX, 0, true},
+		{"extent", INT64_MAX - RECORD_DATA_MAX + 1, 0, false},
 		{"truncate", INT64_MAX - RECORD_DATA_MAX, 0, true},
 		{"truncate", INT64_MAX, 0, false},
 		{"truncate", UINT64_MAX, 0, false},
@@ -572,7 +614,7 @@ static void test_kinds(void **state)
 	}
 	for (uint8_t kind = 1; kind < REC_KINDS; kind++) {
 		rec.kind = kind;
-		assert_int_equal(record_is_content(&rec), kind == REC_WRITE ||
+		assert_int_equal(record_is_content(&rec), kind == REC_WRITE || kind == REC_EXTENT ||
 								  kind == REC_TRUNCATE ||
 								  kind == REC_FALLOCATE);
 	}
@@ -589,7 +631,7 @@ static void test_small_room(void **state)
 		size_t size;
 		AUTO_FREE uint8_t *whole = encode(&rec, &size);
 
-		size -= rec.data_size;
+		size -= record_inline(&rec);
 		for (size_t room = 0; room <= size; room++) {
 			struct wr w = wr_init(bytes, room);
 
@@ -604,13 +646,13 @@ static void test_small_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),      cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_bytes_behind), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_xattr_names),  cmocka_unit_test(test_make),
-		cmocka_unit_test(test_longest),      cmocka_unit_test(test_make_id),
-		cmocka_unit_test(test_data_bounds),  cmocka_unit_test(test_offsets),
-		cmocka_unit_test(test_zero),         cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_small_room),
+		cmocka_unit_test(test_apart),   cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_cut),     cmocka_unit_test(test_bytes_behind),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_xattr_names),
+		cmocka_unit_test(test_make),    cmocka_unit_test(test_longest),
+		cmocka_unit_test(test_make_id), cmocka_unit_test(test_data_bounds),
+		cmocka_unit_test(test_offsets), cmocka_unit_test(test_zero),
+		cmocka_unit_test(test_kinds),   cmocka_unit_test(test_small_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,7 @@ static uint64_t needs(const struct record *rec)
 	case REC_LINK:
 		return NAME_BYTES;
 	case REC_WRITE:
+	case REC_EXTENT:
 		return rec->data_size;
 	case REC_FALLOCATE:
 		return rec->mode & FALLOC_FL_PUNCH_HOLE ? 0 : rec->length;
@@ -61,7 +62,8 @@ int room_for_record(struct pool *p, const struct record *rec)
 
 int room_for_batch(struct pool *p, const struct batch *batch)
 {
-	uint64_t bytes = batch->records_size + batch->count * (uint64_t)NAME_BYTES;
+	uint64_t bytes =
+		batch->records_size + batch->apart_size + batch->count * (uint64_t)NAME_BYTES;
 	struct batch_walk walk;
 	struct record rec;
 	int r;

@@ -35,31 +35,42 @@ bool send_eligible(const struct pool *p, const struct session *s, uint16_t slot)
 void send_note(struct session *s, const struct batch *batch, size_t bytes)
 {
 	s->unacked_bytes += bytes;
+	s->unacked_apart += batch->apart_size;
 	s->unacked_ops += batch->count;
 	if (s->unacked_count == SESSION_UNACKED_MAX) {
 		size_t last = (s->unacked_first + s->unacked_count - 1) % SESSION_UNACKED_MAX;
 		s->unacked[last].last = stamp_make(batch->slot, batch->last);
 		s->unacked[last].bytes += bytes;
+		s->unacked[last].apart += batch->apart_size;
 		s->unacked[last].ops += batch->count;
 		return;
 	}
 	size_t at = (s->unacked_first + s->unacked_count++) % SESSION_UNACKED_MAX;
-	s->unacked[at] = (struct unacked){
-		.last = stamp_make(batch->slot, batch->last), .bytes = bytes, .ops = batch->count};
+	s->unacked[at] = (struct unacked){.last = stamp_make(batch->slot, batch->last),
+					  .bytes = bytes,
+					  .apart = batch->apart_size,
+					  .ops = batch->count};
 }
 
+/* As it is, and with the bytes beside it, if there are any. */
 static int send_whole(struct pool *p, struct session *s, const struct batch *batch)
 {
 	uint8_t head[BATCH_HEAD_MAX];
+	uint8_t size[4];
 	struct wr w = wr_init(head, sizeof(head));
+	struct wr n = wr_init(size, sizeof(size));
 
 	batch_write_head(&w, batch);
 	assert(!w.failed);
-	struct net_part parts[2] = {
+	wr_u32(&n, (uint32_t)(wr_used(&w) + batch->records_size));
+	struct net_part parts[4] = {
+		{.data = size, .size = sizeof(size)},
 		{.data = head, .size = wr_used(&w)},
 		{.data = batch->records, .size = batch->records_size},
+		{.data = batch->apart, .size = batch->apart_size},
 	};
-	return session_send(p, s, NET_LIVE, MESSAGE_BATCH, parts, 2);
+	return batch->apart_size ? session_send(p, s, NET_LIVE, MESSAGE_BATCH_BYTES, parts, 4)
+				 : session_send(p, s, NET_LIVE, MESSAGE_BATCH, parts + 1, 2);
 }
 
 static int send_brief(struct pool *p, struct session *s, const struct batch *batch,
@@ -76,15 +87,21 @@ static int send_brief(struct pool *p, struct session *s, const struct batch *bat
 	return session_send(p, s, NET_LIVE, MESSAGE_BATCH_BRIEF, parts, 2);
 }
 
+static void less(uint64_t *backlog, uint64_t sent)
+{
+	*backlog -= *backlog < sent ? *backlog : sent;
+}
+
 int send_batch(struct pool *p, struct session *s, const struct batch *batch, struct brief *brief)
 {
-	int r = s->brief ? send_brief(p, s, batch, brief) : send_whole(p, s, batch);
+	bool in_brief = s->brief && !batch->apart_size;
+	int r = in_brief ? send_brief(p, s, batch, brief) : send_whole(p, s, batch);
 
 	if (r < 0)
 		return r;
-	s->backlog_ops -= s->backlog_ops < batch->count ? s->backlog_ops : batch->count;
-	s->backlog_bytes -=
-		s->backlog_bytes < batch->records_size ? s->backlog_bytes : batch->records_size;
+	less(&s->backlog_ops, batch->count);
+	less(&s->backlog_bytes, batch->records_size);
+	less(&s->backlog_apart, batch->apart_size);
 	send_note(s, batch, batch->records_size);
 	return vector_raise(&s->sent, batch->slot, batch->last);
 }
@@ -107,11 +124,69 @@ void session_offer(struct pool *p, const struct batch *batch, uint64_t from)
 			continue;
 		s->backlog_ops += batch->count;
 		s->backlog_bytes += batch->records_size;
+		s->backlog_apart += batch->apart_size;
 		if (s->state == SESSION_LIVE) {
 			s->state = SESSION_LOG;
 			s->cursor = from;
 		}
 	}
+}
+
+/* The bytes of one extent, if they are still what the record names. */
+static bool extent_read(struct pool *p, const struct record *rec, uint8_t *to)
+{
+	AUTO_REF struct object_ref o = {.cache = p->cache};
+	struct store_handle handle;
+	uint8_t sum[HASH_SIZE];
+
+	if (object_get(p->cache, rec->id, &o.o) < 0)
+		return false;
+	{
+		AUTO_LOCKS struct locks_held held;
+		locks_take(&p->locks, &o.o->id, 1, &held);
+		handle = o.o->handle;
+	}
+	ssize_t n = !handle.size ? -ESTALE
+				 : p->store->ops->read(p->store, &handle, -1, to, rec->data_size,
+						       (off_t)rec->offset);
+	if (n < 0 || (size_t)n != rec->data_size)
+		return false;
+	hash_bytes(to, rec->data_size, sum, HASH_SIZE);
+	return crypto_equal(sum, rec->sum, HASH_SIZE);
+}
+
+/* What stands beside a batch that comes from the journal, into new memory: read back from the
+ * files. Bytes that were replaced meanwhile are left out: what replaced them follows, or is
+ * fetched. */
+static int read_apart(struct pool *p, struct batch *batch, uint8_t **ret)
+{
+	struct batch_walk walk;
+	struct record rec;
+	size_t room = 0;
+	int r;
+
+	batch_walk_init(&walk, batch);
+	while ((r = batch_walk_next(&walk, &rec)) == 1)
+		room += rec.kind == REC_EXTENT ? 1 + rec.data_size : 0;
+	if (r < 0 || !room)
+		return r;
+	*ret = malloc(room);
+	if (!*ret)
+		return -ENOMEM;
+	size_t used = 0;
+	size_t most = NET_BODY_MAX - BATCH_HEAD_MAX - 64 - batch->records_size - batch->count;
+	batch_walk_init(&walk, batch);
+	while ((r = batch_walk_next(&walk, &rec)) == 1) {
+		if (rec.kind != REC_EXTENT)
+			continue;
+		bool there =
+			used + 1 + rec.data_size <= most && extent_read(p, &rec, *ret + used + 1);
+		(*ret)[used++] = there;
+		used += there ? rec.data_size : 0;
+	}
+	batch->apart = *ret;
+	batch->apart_size = used;
+	return r;
 }
 
 static int own_add(struct session *s, const struct journal_frame *f)
@@ -160,8 +235,11 @@ static int log_seal(struct pool *p, struct session *s, const struct journal_fram
 		return MA_EGAP;
 	batch->records = s->own;
 	batch->records_size = (size_t)(own.at - s->own);
+	AUTO_FREE uint8_t *apart = NULL;
 	AUTO_BRIEF struct brief brief = {0};
-	r = send_batch(p, s, batch, &brief);
+	r = read_apart(p, batch, &apart);
+	if (r == 0)
+		r = send_batch(p, s, batch, &brief);
 	if (r < 0)
 		return r;
 	s->own_size -= batch->records_size;
@@ -179,8 +257,10 @@ static int log_foreign(struct pool *p, struct session *s, const struct journal_f
 	int r = batch_read(f->payload, f->size, batch);
 	if (r < 0 || !lacks(s, batch) || !send_eligible(p, s, batch->slot))
 		return r;
+	AUTO_FREE uint8_t *apart = NULL;
 	AUTO_BRIEF struct brief brief = {0};
-	return send_batch(p, s, batch, &brief);
+	r = read_apart(p, batch, &apart);
+	return r < 0 ? r : send_batch(p, s, batch, &brief);
 }
 
 static int log_frame(struct pool *p, struct session *s, const struct journal_frame *f)
@@ -214,7 +294,7 @@ static void pump_log(struct pool *p, struct session *s)
 		int r = journal_read(p->journal, &s->reader, s->cursor, &f);
 		if (r == 0) {
 			log_end(s);
-			s->backlog_ops = s->backlog_bytes = 0;
+			s->backlog_ops = s->backlog_bytes = s->backlog_apart = 0;
 			s->state = SESSION_LIVE;
 			return;
 		}

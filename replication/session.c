@@ -53,7 +53,7 @@ static struct session *session_make(struct pool *p, uint16_t node)
 int session_send(struct pool *p, struct session *s, enum net_class class, uint16_t type,
 		 const struct net_part *parts, size_t count)
 {
-	struct net_part all[5];
+	struct net_part all[6];
 	uint8_t id[8];
 	struct wr w = wr_init(id, sizeof(id));
 
@@ -184,8 +184,9 @@ static void unacked_back(struct session *s)
 {
 	s->backlog_ops += s->unacked_ops;
 	s->backlog_bytes += s->unacked_bytes;
+	s->backlog_apart += s->unacked_apart;
 	s->unacked_count = 0;
-	s->unacked_bytes = s->unacked_ops = 0;
+	s->unacked_bytes = s->unacked_apart = s->unacked_ops = 0;
 }
 
 static void session_reset(struct session *s)
@@ -398,6 +399,7 @@ static int on_ack(struct pool *p, struct session *s, struct rd *r)
 		if (!vector_covers(&s->have, u->last))
 			break;
 		s->unacked_bytes -= u->bytes;
+		s->unacked_apart -= u->apart;
 		s->unacked_ops -= u->ops;
 		s->unacked_first = (s->unacked_first + 1) % SESSION_UNACKED_MAX;
 		s->unacked_count--;
@@ -484,10 +486,11 @@ void session_message(struct pool *p, uint16_t node, uint16_t type, const void *b
 
 	switch (type) {
 	case MESSAGE_BATCH:
-		code = receive_batch(p, node, body, size);
-		if (code < 0)
-			fail(p, node, code, "its batch");
-		return;
+		code = receive_batch(p, node, RECEIVE_BATCH, body, size);
+		break;
+	case MESSAGE_BATCH_BYTES:
+		code = receive_batch(p, node, RECEIVE_BATCH_BYTES, body, size);
+		break;
 	case MESSAGE_BATCH_BRIEF:
 		code = receive_brief(p, node, body, size);
 		break;
@@ -513,7 +516,7 @@ void session_message(struct pool *p, uint16_t node, uint16_t type, const void *b
 	}
 	}
 	if (code < 0)
-		fail(p, node, code, "its message");
+		fail(p, node, code, "what it sent");
 }
 
 void session_writable(struct pool *p, uint16_t node)
@@ -741,7 +744,8 @@ static void peer_status(struct pool *p, struct session *s, struct pool_peer_stat
 	(void)snprintf(ret->state, sizeof(ret->state), "%s", state_word(s));
 	(void)snprintf(ret->held_reason, sizeof(ret->held_reason), "%s", s->held_reason);
 	ret->behind_ops = s->unacked_ops + s->backlog_ops;
-	ret->behind_bytes = s->unacked_bytes + s->backlog_bytes;
+	ret->behind_bytes =
+		s->unacked_bytes + s->unacked_apart + s->backlog_bytes + s->backlog_apart;
 	if (s->last_ack_ms)
 		ret->last_ack_age_s = (double)(now - s->last_ack_ms) / 1000.0;
 	show_progress(p, s, ret);

@@ -44,6 +44,7 @@ enum session_state {
 struct unacked {
 	stamp_t last;
 	uint64_t bytes;
+	uint64_t apart; /* that the journal only names */
 	uint32_t ops;
 };
 
@@ -74,8 +75,8 @@ struct session {
 	uint64_t last_ack_ms;
 	struct unacked unacked[SESSION_UNACKED_MAX];
 	size_t unacked_first, unacked_count;
-	uint64_t unacked_bytes, unacked_ops;
-	uint64_t backlog_bytes, backlog_ops; /* offered and not sent yet */
+	uint64_t unacked_bytes, unacked_apart, unacked_ops;
+	uint64_t backlog_bytes, backlog_apart, backlog_ops; /* offered and not sent yet */
 	char held_reason[128];
 	uint64_t held_until_ms, held_wait_ms;
 	int held_code;

@@ -1,7 +1,8 @@
 /* links: replication/batch.c replication/record.c replication/stamp.c core/crypto.c core/err.c
  * SPDX-License-Identifier: Apache-2.0
  * Any bytes as a batch: refused, or writing its head gives the same bytes, the walk ends, and each
- * record is of the batch's slot and in order. */
+ * record is of the batch's slot and in order. The same bytes stand beside it: an extent gets of
+ * them what lies within. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -26,6 +27,9 @@ static void check_walk(const struct batch *batch)
 	batch_walk_init(&walk, batch);
 	while ((r = batch_walk_next(&walk, &rec)) == 1) {
 		check(stamp_slot(rec.stamp) == batch->slot && stamp_seq(rec.stamp) > last);
+		if (rec.kind == REC_EXTENT && rec.data)
+			check(rec.data > batch->apart &&
+			      rec.data + rec.data_size <= batch->apart + batch->apart_size);
 		last = stamp_seq(rec.stamp);
 		check(last >= batch->first && last <= batch->last);
 		seen++;
@@ -48,5 +52,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(memcmp(head, data, wr_used(&w)) == 0);
 	check(batch_check(&batch, zeros, zeros) < 0); /* no key has ever signed this */
 	check_walk(&batch);
+	batch.apart = data;
+	batch.apart_size = size;
+	check_walk(&batch);
+	(void)!batch_apart_check(&batch);
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* links: replication/journal.c replication/segment.c replication/batch.c replication/record.c
- *        replication/stamp.c core/crypto.c core/io.c core/clock.c core/err.c
+/* links: replication/journal.c replication/open_records.c replication/segment.c replication/batch.c
+ * replication/record.c replication/stamp.c core/crypto.c core/io.c core/clock.c core/err.c
  * SPDX-License-Identifier: Apache-2.0
  * A directory of segments that something has damaged: the journal opens or says that it does not,
  * gives out frames in order and within their segments, and goes on from where they end. The input:

@@ -29,9 +29,9 @@ static void check_again(const struct record *rec, const uint8_t *data, size_t si
 	if (rec->data_size > RECORD_DATA_MAX)
 		return; /* a VOID keeps whatever the record was; nobody writes one of this size */
 	record_write_head(&w, rec);
-	check(!w.failed && wr_used(&w) + rec->data_size == size);
+	check(!w.failed && wr_used(&w) + record_inline(rec) == size);
 	check(memcmp(head, data, wr_used(&w)) == 0);
-	check(rec->data == data + wr_used(&w));
+	check(rec->kind == REC_EXTENT ? !rec->data : rec->data == data + wr_used(&w));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -49,6 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check((rec.id == rec.stamp || (rec.flags & REC_F_ID)) && rec.name_size);
 	if (record_is_content(&rec))
 		check(rec.offset + rec.length + rec.data_size <= INT64_MAX);
+	uint32_t apart = 0;
+	check(record_is_apart(data, size, &apart) == (rec.kind == REC_EXTENT));
+	check(rec.kind != REC_EXTENT || apart == rec.data_size);
 	check_again(&rec, data, size);
 	return 0;
 }

@@ -66,6 +66,13 @@ def put(path, data, mode="wb"):
         f.write(data)
 
 
+def put_pieces(path, data, piece=32768):
+    """In writes so small that the journal carries the bytes."""
+    with open(path, "wb", buffering=0) as f:
+        for at in range(0, len(data), piece):
+            f.write(data[at:at + piece])
+
+
 def get(path):
     with open(path, "rb") as f:
         return f.read()

@@ -162,11 +162,13 @@ void rig_start(struct pool_rig *rig, uint16_t node)
 				     .key = &n->key,
 				     .io = {.arg = n, .send = io_send, .member_key = io_member_key},
 				     .journal_max_bytes = 64u << 20,
+				     .power_cut = n->power_cut,
 				     .store = n->store};
 
 	assert_null(n->p);
 	if (pool_open_at(&config, &n->p, error, sizeof(error)) < 0)
 		fail_msg("node %u: %s", node, error);
+	n->power_cut = false;
 	for (uint16_t i = 1; i <= rig->count; i++) {
 		if (i != node)
 			session_expect(n->p, i);
@@ -182,6 +184,19 @@ void rig_kill(struct pool_rig *rig, uint16_t node)
 	n->p->store = NULL; /* it stays */
 	pool_free(n->p);
 	n->p = NULL;
+}
+
+void rig_power_cut(struct pool_rig *rig, uint16_t node, uint64_t seed)
+{
+	struct rig_node *n = &rig->nodes[node];
+	struct pool_file file;
+
+	rig_kill(rig, node);
+	assert_int_equal(pool_file_read(n->dir, &file), 0);
+	file.incarnation++;
+	assert_int_equal(pool_file_write(n->dir, &file), 0);
+	n->power_cut = true;
+	store_mem_power_cut(n->store, seed);
 }
 
 void rig_stop(struct pool_rig *rig, uint16_t node)

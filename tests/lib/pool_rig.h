@@ -19,6 +19,7 @@ struct rig_node {
 	uint16_t number;
 	struct keypair key;
 	char *dir;
+	bool power_cut; /* since it was open */
 };
 
 struct rig_message {
@@ -54,6 +55,9 @@ void rig_cut_all(struct pool_rig *rig);
 
 /* Ends a node as kill -9 does; the store and what the journal holds stay. */
 void rig_kill(struct pool_rig *rig, uint16_t node);
+/* The power fails for the node: of its tree is lost what was not synced, as `seed` has it; its
+ * state directory is as after a kill. */
+void rig_power_cut(struct pool_rig *rig, uint16_t node, uint64_t seed);
 /* Ends it in order. */
 void rig_stop(struct pool_rig *rig, uint16_t node);
 void rig_start(struct pool_rig *rig, uint16_t node);

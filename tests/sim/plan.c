@@ -84,6 +84,15 @@ static void weigh(struct style *y)
 	}
 }
 
+/* Of a sequence of its own: so the others stay what they were. A third of the runs has none. */
+static uint32_t inline_max_of(uint64_t seed)
+{
+	uint64_t random = ~seed;
+	uint32_t size = (uint32_t)(plan_random(&random) % 100) + 1;
+
+	return plan_random(&random) % 3 ? size : 0;
+}
+
 static void style_make(uint64_t seed, struct style *ret, struct plan *plan)
 {
 	struct style *y = ret;
@@ -105,6 +114,7 @@ static void style_make(uint64_t seed, struct style *ret, struct plan *plan)
 	plan->nodes = y->nodes;
 	plan->queue_max = upto(y, 3) ? 1u << 20 : between(y, 100, 5000);
 	plan->log_max = upto(y, 3) ? 8u << 20 : between(y, 100, 3000);
+	plan->inline_max = inline_max_of(seed);
 	plan->skew = upto(y, 7);
 	plan->calm = upto(y, 12) == 0;
 	if (plan->calm)
@@ -233,8 +243,9 @@ void plan_free(struct plan *plan)
 
 void plan_write(const struct plan *plan, FILE *out)
 {
-	(void)fprintf(out, "nodes %u\nqueue_max %u\nlog_max %u\nskew %u\ncalm %u\n", plan->nodes,
-		      plan->queue_max, plan->log_max, plan->skew, plan->calm);
+	(void)fprintf(out, "nodes %u\nqueue_max %u\nlog_max %u\ninline_max %u\nskew %u\ncalm %u\n",
+		      plan->nodes, plan->queue_max, plan->log_max, plan->inline_max, plan->skew,
+		      plan->calm);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct step *s = &plan->steps[i];
 		(void)fprintf(out, "%s %u %u %u %u %u\n", verb_name(s->verb), s->node, s->a, s->b,
@@ -252,11 +263,9 @@ static int read_line(const char *line, struct plan *plan)
 	const struct {
 		const char *name;
 		uint32_t *value;
-	} settings[] = {{"nodes", &plan->nodes},
-			{"queue_max", &plan->queue_max},
-			{"log_max", &plan->log_max},
-			{"skew", &plan->skew},
-			{"calm", &plan->calm}};
+	} settings[] = {{"nodes", &plan->nodes},     {"queue_max", &plan->queue_max},
+			{"log_max", &plan->log_max}, {"inline_max", &plan->inline_max},
+			{"skew", &plan->skew},       {"calm", &plan->calm}};
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		if (strcmp(word, settings[i].name) == 0) {
 			*settings[i].value = v[0];

@@ -75,7 +75,8 @@ struct plan {
 	uint32_t nodes;
 	uint32_t queue_max; /* bytes in a queue of the network before -EAGAIN */
 	uint32_t log_max;
-	uint32_t skew;   /* how far the clocks are apart */
+	uint32_t inline_max; /* larger writes go by reference; 0: as ever */
+	uint32_t skew;       /* how far the clocks are apart */
 	uint32_t calm;   /* everything is delivered between two calls: no conflict may come of it */
 	uint32_t gently; /* no power cut in it */
 	struct step *steps;

@@ -102,6 +102,7 @@ void sim_node_open(struct sim_node *n)
 		.power_cut = n->power_cut,
 		.segment_bytes = SEGMENT_BYTES,
 		.log_max = n->sim->plan->log_max,
+		.inline_max = n->sim->plan->inline_max,
 		.store = n->store};
 	int r = pool_open_at(&config, &n->pool, error, sizeof(error));
 	if (r < 0) {

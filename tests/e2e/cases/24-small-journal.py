@@ -33,7 +33,7 @@ def test(case):
     os.chmod(a + "/keep/f00001", 0o600)
     os.link(a + "/keep/f00002", a + "/linked")
     for i in range(5):  # more than the journal may hold, and most of it replaced again
-        e2e.put(a + "/filler", e2e.noise("filler%d" % i, 8 << 20))
+        e2e.put_pieces(a + "/filler", e2e.noise("filler%d" % i, 8 << 20))
     e2e.put(a + "/filler", b"small in the end")
     e2e.until(lambda: case.pool(1)["journal_bytes"] <= 2 * JOURNAL_MAX, "the journal keeps to its limit")
     before = case.wire()[2]["rx"]

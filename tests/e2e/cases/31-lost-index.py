@@ -54,7 +54,7 @@ def test(case):
     case.equal()
 
     for i in range(8):
-        e2e.put("%s/bulk%d" % (a, i), e2e.noise(i, MEGA))
+        e2e.put_pieces("%s/bulk%d" % (a, i), e2e.noise(i, MEGA))
     e2e.until(lambda: has_copy(case), "a copy of the index is made")
     change(case, "lost")
     lose(case, ["index.db"])
