@@ -29,6 +29,8 @@ struct journal {
 	int sync_error;
 	uint16_t slot;
 	uint64_t last_seq;
+	uint64_t vouched_seq, vouched_ms; /* see journal_clock_vouched() */
+	bool clock_bound;
 	stamp_t last_own; /* of the own record appended last */
 	uint64_t records;
 	struct vector vector;
@@ -151,7 +153,8 @@ static int free_inflight(struct journal *j)
 
 static stamp_t next_stamp(struct journal *j)
 {
-	uint64_t now = seq_from_wall(clock_wall_ns());
+	uint64_t now = seq_from_clocks(clock_wall_ns(), j->clock_bound ? j->vouched_seq : 0,
+				       clock_boot_ms() - j->vouched_ms);
 
 	j->last_seq = now > j->last_seq ? now : j->last_seq + 1;
 	return stamp_make(j->slot, j->last_seq);
@@ -385,6 +388,21 @@ void journal_see_seq(struct journal *j, uint64_t seq)
 
 	if (seq > j->last_seq)
 		j->last_seq = seq;
+}
+
+void journal_clock_vouched(struct journal *j, bool by_others)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	j->vouched_seq = by_others ? seq_from_wall(clock_wall_ns()) : j->last_seq;
+	j->vouched_ms = clock_boot_ms();
+}
+
+void journal_clock_alone(struct journal *j, bool alone)
+{
+	AUTO_LOCK(held, &j->lock);
+
+	j->clock_bound = !alone;
 }
 
 void journal_set_vector(struct journal *j, const struct vector *v)

@@ -42,6 +42,11 @@ void journal_close(struct journal *j);
  * number seen of anybody. The slot must not change while own records wait for their batch. */
 void journal_set_slot(struct journal *j, uint16_t slot);
 void journal_see_seq(struct journal *j, uint64_t seq);
+/* Stamps follow this node's clock only as far as time has passed since others agreed with it, which
+ * is now; `false`: since the latest change that is known. journal_clock_alone(): there are no
+ * others. */
+void journal_clock_vouched(struct journal *j, bool by_others);
+void journal_clock_alone(struct journal *j, bool alone);
 
 /* An own record between its append and the end of its effect. */
 struct journal_ticket {

@@ -141,8 +141,10 @@ int pool_open_at(const struct pool_config *config, struct pool **ret, char *erro
 		r = trash_begin(p);
 	if (r == 0)
 		r = commit_recover(p);
-	if (r == 0)
+	if (r == 0) {
+		journal_clock_vouched(p->journal, false);
 		r = checkpoint_load(p);
+	}
 	if (r == 0)
 		r = commit_seal(p);
 	/* A peer may be given the state at once, which is what the index says. */

@@ -378,10 +378,69 @@ static void test_position_golden(void **state)
 	pool_rig_done(&rig);
 }
 
+/* What a node writes while its clock is a year ahead carries no stamps of next year: the others
+ * take it when the clock is right again, and it wins over nothing that comes later. */
+static void test_clock_ahead(void **state)
+{
+	const int64_t year_ms = INT64_C(365) * 86400000;
+	struct pool_rig rig;
+
+	(void)state;
+	for (int restart = 0; restart < 2; restart++) {
+		pool_rig_init(&rig, 2);
+		rig_link_all(&rig);
+		rig_put(&rig, 1, "/f", "before");
+		rig_put(&rig, 2, "/h", "of node 2");
+		rig_settle(&rig);
+		rig_cut_all(&rig);
+		if (restart) {
+			rig_stop(&rig, 1);
+			rig_start(&rig, 1);
+			session_expect(rig.nodes[1].p, 2);
+		}
+		rig_set_clock(year_ms);
+		rig_put(&rig, 1, "/f", "in another year");
+		rig_wait(1000);
+		rig_put(&rig, 1, "/g", "in another year");
+		rig_set_clock(-year_ms);
+		rig_wait(5000);
+		rig_put(&rig, 2, "/f", "later");
+		rig_link_all(&rig);
+		rig_settle(&rig);
+		rig_expect(&rig, 2, "/g", "in another year");
+		rig_expect(&rig, 1, "/f", "later"); /* the other one is beside it */
+		assert_int_equal(rig_count(&rig, 1, "/", "conflict"), 1);
+		pool_rig_done(&rig);
+	}
+}
+
+/* Nobody else has a say in a pool of one node: its own clock counts, whatever it did before. */
+static void test_clock_alone(void **state)
+{
+	struct pool_rig rig;
+
+	(void)state;
+	pool_rig_init(&rig, 1);
+	rig_put(&rig, 1, "/f", "x");
+	rig_settle(&rig);
+	rig_stop(&rig, 1);
+	rig_wait(1000);
+	rig_start(&rig, 1);
+	rig_set_clock(86400000);
+	rig_put(&rig, 1, "/g", "x");
+	assert_int_equal(commit_seal(rig.nodes[1].p), 0);
+	assert_true(
+		seq_to_wall(vector_get(&rig.nodes[1].p->position.vector, rig.nodes[1].p->slot)) >
+		clock_wall_ns() - INT64_C(60000000000));
+	pool_rig_done(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_clock_ahead),
+		cmocka_unit_test(test_clock_alone),
 		cmocka_unit_test(test_position_golden),
 		cmocka_unit_test(test_no_relay),
 		cmocka_unit_test(test_first_release),

@@ -165,6 +165,9 @@ void session_up(struct pool *p, uint16_t node)
 
 	if (!s)
 		return;
+	/* Nodes whose clocks are far apart do not get as far as this. */
+	journal_clock_vouched(p->journal, true);
+	journal_clock_alone(p->journal, false);
 	s->state = SESSION_GREETING;
 	s->up_ms = clock_boot_ms();
 	s->relays = false;
@@ -222,6 +225,7 @@ void session_expect(struct pool *p, uint16_t node)
 	AUTO_LOCK(held, &p->session_lock);
 
 	(void)session_make(p, node);
+	journal_clock_alone(p->journal, p->session_count == 0);
 }
 
 void session_forget(struct pool *p, uint16_t node)
@@ -234,6 +238,7 @@ void session_forget(struct pool *p, uint16_t node)
 		free(p->sessions[i]);
 		p->sessions[i] = p->sessions[--p->session_count];
 	}
+	journal_clock_alone(p->journal, p->session_count == 0);
 }
 
 /* Waits are over when their time is, or when a disk that was full has room again. */

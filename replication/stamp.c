@@ -4,7 +4,8 @@
 #include <assert.h>
 
 #define EPOCH_NS    INT64_C(1577836800000000000) /* 2020-01-01T00:00:00Z */
-#define NS_PER_STEP 15625                        /* 1/64 ms: 48 bits last until 2159 */
+#define NS_PER_MS   1000000
+#define NS_PER_STEP 15625 /* 1/64 ms: 48 bits last until 2159 */
 
 uint64_t seq_from_wall(int64_t wall_ns)
 {
@@ -12,6 +13,14 @@ uint64_t seq_from_wall(int64_t wall_ns)
 
 	/* 0 means "none", also when the number starts anew. */
 	return steps & STAMP_SEQ_MAX ? steps & STAMP_SEQ_MAX : 1;
+}
+
+uint64_t seq_from_clocks(int64_t wall_ns, uint64_t vouched, uint64_t passed_ms)
+{
+	uint64_t now = seq_from_wall(wall_ns);
+	uint64_t latest = vouched + (passed_ms + STAMP_SLACK_MS) * (NS_PER_MS / NS_PER_STEP);
+
+	return vouched && now > latest ? latest : now;
 }
 
 int64_t seq_to_wall(uint64_t seq)

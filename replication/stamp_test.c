@@ -101,6 +101,30 @@ static void test_clock(void **state)
 	assert_in_range(seq_from_wall(last + STEP_NS), 1, STAMP_SEQ_MAX);
 }
 
+/* As far as time has passed since others agreed, and a second; a clock that is behind is taken as
+ * it is. */
+static void test_clock_vouched(void **state)
+{
+	const uint64_t now = seq_from_wall(seq_to_wall(UINT64_C(1) << 40));
+	const uint64_t second = 64000;
+	const struct {
+		uint64_t wall, vouched, passed_ms, seq;
+	} rows[] = {
+		{now, 0, 0, now},
+		{now, now, 0, now},
+		{now, now - 5 * second, 5000, now},
+		{now + second, now, 0, now + second},
+		{now + second + 1, now, 0, now + second},
+		{now + 1000 * second, now, 7000, now + 8 * second},
+		{now - 1000 * second, now, 7000, now - 1000 * second},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_true(seq_from_clocks(seq_to_wall(rows[i].wall), rows[i].vouched,
+					    rows[i].passed_ms) == rows[i].seq);
+}
+
 static void test_clock_round_trip(void **state)
 {
 	(void)state;
@@ -327,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_total_order),
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_clock_round_trip),
+		cmocka_unit_test(test_clock_vouched),
 		cmocka_unit_test(test_raise),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_relations),

@@ -59,6 +59,11 @@ void rig_clock_begin(void)
 	rig_wall_ns = START_WALL_NS;
 }
 
+void rig_set_clock(int64_t by_ms)
+{
+	rig_wall_ns += by_ms * 1000000;
+}
+
 void rig_wait(uint64_t ms)
 {
 	rig_ms += ms;

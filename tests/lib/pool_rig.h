@@ -45,6 +45,8 @@ void pool_rig_init(struct pool_rig *rig, size_t count);
 void pool_rig_done(struct pool_rig *rig);
 /* Moves the clock; puts it back to its beginning, so that the same calls get the same stamps. */
 void rig_wait(uint64_t ms);
+/* Somebody sets the clock. */
+void rig_set_clock(int64_t by_ms);
 void rig_clock_begin(void);
 
 /* A cable between two, or all. Cutting one loses what is under way. */
