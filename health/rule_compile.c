@@ -243,7 +243,7 @@ static int instance_make(const struct rule_layer **layers, size_t count, const c
 
 struct compiled {
 	struct rule *rules;
-	size_t count;
+	size_t count, room;
 };
 
 static int instance_add(struct compiled *all, const struct rule_layer **layers, size_t count,
@@ -252,6 +252,15 @@ static int instance_add(struct compiled *all, const struct rule_layer **layers, 
 {
 	if (all->count == INSTANCES_MAX)
 		return MA_ELIMIT;
+	if (all->count == all->room) {
+		size_t room = all->room ? all->room * 2 : 32;
+		struct rule *rules = realloc(all->rules, room * sizeof(*rules));
+
+		if (!rules)
+			return -ENOMEM;
+		all->rules = rules;
+		all->room = room;
+	}
 	int r = instance_make(layers, count, pool, node, notes, &all->rules[all->count]);
 	all->count += r > 0;
 	return r < 0 ? r : 0;
@@ -286,9 +295,9 @@ int rule_compile(const struct rule_set *set, const struct rule_node *node,
 		 const struct rule_notes *notes, struct rule **ret, size_t *ret_count)
 {
 	AUTO_FREE const struct rule_layer **layers = calloc(set->count + 1, sizeof(*layers));
-	struct compiled all = {calloc(INSTANCES_MAX, sizeof(*all.rules)), 0};
+	struct compiled all = {0};
 	size_t count = 0;
-	int r = layers && all.rules ? 0 : -ENOMEM;
+	int r = layers ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < set->count; i++) {
 		if (applies(&set->layers[i], set, node, notes))
@@ -308,8 +317,7 @@ int rule_compile(const struct rule_set *set, const struct rule_node *node,
 		rule_compiled_free(all.rules, all.count);
 		return r;
 	}
-	struct rule *fitting = realloc(all.rules, (all.count + 1) * sizeof(*all.rules));
-	*ret = fitting ? fitting : all.rules;
+	*ret = all.rules;
 	*ret_count = all.count;
 	return 0;
 }
