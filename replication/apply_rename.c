@@ -9,6 +9,7 @@
 #include "replication/ahead.h"
 #include "replication/alive.h"
 #include "replication/apply.h"
+#include "replication/circle.h"
 #include "replication/claim.h"
 #include "replication/content.h"
 #include "replication/grave.h"
@@ -81,6 +82,12 @@ static int set_link(struct pool *p, struct object *o, struct dentry **l, uint64_
 	return object_link_set(o, (*l)->lid, parent, name, size, stamp, l);
 }
 
+static const char *old_name_of(const struct record *rec, char buffer[256])
+{
+	(void)snprintf(buffer, 256, "%.*s", (int)rec->old_name_size, rec->old_name);
+	return buffer;
+}
+
 /* Both names move in one step, as the application sees it. */
 static int exchange_local(struct pool *p, const struct record *rec, struct rename *m)
 {
@@ -95,7 +102,10 @@ static int exchange_local(struct pool *p, const struct record *rec, struct renam
 	if (r == 0)
 		r = set_link(p, m->other.o, &m->ol, rec->parent, rec->old_name, rec->old_name_size,
 			     rec->stamp);
-	return r;
+	char seen[256];
+	if (r == 0)
+		r = circle_note(p, m->o.o, rec->parent, old_name_of(rec, seen));
+	return r == 0 ? circle_note(p, m->other.o, rec->new_parent, m->name) : r;
 }
 
 static int set_aside(struct pool *p, struct object *o, const struct dentry *l, struct aside *ret)
@@ -119,15 +129,34 @@ static int come_back(struct pool *p, struct object *o, struct dentry *l)
 
 /* One of the two names, where the exchange puts it. */
 static int exchange_one(struct pool *p, struct object *o, struct dentry *l, const struct dentry *to,
-			const struct aside *aside)
+			const struct home *from, const struct aside *aside)
 {
 	bool dead = l->dead;
+	if (circle_near(p, o, to->parent)) {
+		struct circle_move move = {
+			.parent = to->parent, .name = to->name, .stamp = to->stamp, .from = *from};
+		uint64_t lid = l->lid;
+		int r = circle_move(p, o, &move);
+		return r == 0 && dead ? come_back(p, o, object_link(o, lid)) : r;
+	}
 	int r = set_link(p, o, &l, to->parent, to->name, strlen(to->name), to->stamp);
 
 	if (r < 0)
 		return r;
-	return dead ? come_back(p, o, l)
-		    : place_link(p, o, l, aside->at.name[0] ? &aside->at : NULL);
+	r = dead ? come_back(p, o, l) : place_link(p, o, l, aside->at.name[0] ? &aside->at : NULL);
+	return r < 0 || o->alias_of ? r : circle_note(p, o, from->parent, from->name);
+}
+
+/* Later than the latest move of the link, wherever that has put it. */
+static bool later_than(const struct dentry *to, const struct dentry *l)
+{
+	struct circle_move latest;
+
+	circle_latest(l, &latest);
+	struct dentry at = {.parent = latest.parent,
+			    .name = (char *)(uintptr_t)latest.name,
+			    .stamp = latest.stamp};
+	return place_later(to, &at);
 }
 
 /* A peer's exchange: each of the two moves unless it moved later still. */
@@ -142,8 +171,11 @@ static int exchange_remote(struct pool *p, const struct record *rec, struct rena
 	int r = 0;
 
 	(void)snprintf(old_name, sizeof(old_name), "%.*s", (int)rec->old_name_size, rec->old_name);
-	move[0] = place_later(&to[0], m->l);
-	move[1] = m->ol && place_later(&to[1], m->ol);
+	struct home from[2] = {{.parent = rec->parent}, {.parent = rec->new_parent}};
+	memcpy(from[0].name, old_name, sizeof(old_name));
+	memcpy(from[1].name, m->name, sizeof(m->name));
+	move[0] = later_than(&to[0], m->l);
+	move[1] = m->ol && later_than(&to[1], m->ol);
 	if (m->o.o == m->other.o) /* directories that have become one */
 		move[place_later(&to[0], &to[1])] = false;
 	if (move[0] && !m->l->dead)
@@ -152,9 +184,9 @@ static int exchange_remote(struct pool *p, const struct record *rec, struct rena
 		r = set_aside(p, m->other.o, m->ol, &aside[1]);
 	uint64_t lid = m->l->lid;
 	if (r == 0 && move[0])
-		r = exchange_one(p, m->o.o, m->l, &to[0], &aside[0]);
+		r = exchange_one(p, m->o.o, m->l, &to[0], &from[0], &aside[0]);
 	if (r == 0 && move[1])
-		r = exchange_one(p, m->other.o, m->ol, &to[1], &aside[1]);
+		r = exchange_one(p, m->other.o, m->ol, &to[1], &from[1], &aside[1]);
 	m->l = object_link(m->o.o, lid);
 	return r;
 }
@@ -283,20 +315,33 @@ static void still_there(struct rename *m)
 	m->other.o->obsolete = false;
 }
 
+/* Of a directory, into what is, or was, below it: see circle.h. */
+static int move_in_circle(struct pool *p, const struct record *rec, struct rename *m)
+{
+	struct circle_move to = {.parent = rec->new_parent,
+				 .name = m->name,
+				 .stamp = rec->stamp,
+				 .from = {.parent = rec->parent}};
+	bool dead = m->l->dead;
+
+	(void)old_name_of(rec, to.from.name);
+	int r = circle_move(p, m->o.o, &to);
+	m->l = link_of(m->o.o, m->l->lid);
+	return r == 0 && dead && !m->o.o->alias_of ? come_back(p, m->o.o, m->l) : r;
+}
+
 static int rename_plain(struct pool *p, const struct record *rec, struct rename *m,
 			struct apply *ctx)
 {
 	bool moves = stamp_after(rec->stamp, m->l->stamp);
 	int removes = m->ol ? removes_other(p, m, rec, ctx) : 0;
 	bool vacates = !m->l->dead && !m->l->conflict;
-	char old_name[256];
+	char old_name[256], seen[256];
 	int r = 0;
 
 	if (removes < 0)
 		return removes;
-	if (moves && S_ISDIR(m->o.o->type) && !ctx->local &&
-	    place_is_above(p, m->o.o->id, m->to.o->id))
-		moves = false; /* would put the directory into itself: see 0008-names.md */
+	bool circle = moves && !ctx->local && circle_near(p, m->o.o, m->to.o->id);
 	(void)snprintf(old_name, sizeof(old_name), "%s", m->l->name);
 	bool over = removes && moves && !m->l->dead &&
 		    (ctx->local || (replaced_stands_there(p, m) && !alive_returns(m->other.o)));
@@ -310,7 +355,9 @@ static int rename_plain(struct pool *p, const struct record *rec, struct rename 
 		r = ahead_spare(p, m->other.o, m->to.o, m->name);
 	if (r < 0 || !moves)
 		return r;
-	r = move_name(p, rec, m, over, ctx);
+	r = circle ? move_in_circle(p, rec, m) : move_name(p, rec, m, over, ctx);
+	if (r == 0 && !circle)
+		r = circle_note(p, m->o.o, rec->parent, old_name_of(rec, seen));
 	if (r < 0 && over && ctx->local)
 		still_there(m); /* and no peer will hear of it */
 	if (r == 0 && over)

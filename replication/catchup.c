@@ -13,6 +13,7 @@
 #include "net/message.h"
 #include "replication/apply.h"
 #include "replication/checkpoint.h"
+#include "replication/circle.h"
 #include "replication/commit.h"
 #include "replication/place.h"
 #include "replication/receive.h"
@@ -526,6 +527,10 @@ static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, 
 		r = merge_staged(p, item.state.alias_of, mine, depth + 1);
 	for (size_t i = 0; r == 0 && i < item.state.link_count; i++)
 		r = merge_staged(p, item.state.links[i].parent, mine, depth + 1);
+	for (size_t i = 0; r == 0 && i < item.state.link_count; i++) {
+		const struct home *want = item.state.links[i].want;
+		r = want ? merge_staged(p, want->parent, mine, depth + 1) : 0;
+	}
 	if (r == 0)
 		r = merge_item(p, &item, &p->in->at.vector, mine);
 	if (r < 0 && r != -ENOTEMPTY)
@@ -623,6 +628,19 @@ static int each_staged(struct pool *p, staged_fn *fn, const struct vector *mine)
 	}
 }
 
+static int settle_circles(struct pool *p)
+{
+	AUTO_LOCKS struct locks_held held;
+
+	pool_enter(p);
+	locks_take_all(&p->locks, &held);
+	int r = circle_settle(p);
+	if (r == 0)
+		r = apply_calm(p, false);
+	pool_leave(p);
+	return r;
+}
+
 static int jump(struct pool *p)
 {
 	const struct position *at = &p->in->at;
@@ -653,6 +671,8 @@ static int in_end(struct pool *p)
 	int r = each_staged(p, merge_top, &mine);
 	if (r == 0)
 		r = remove_full(p, &mine);
+	if (r == 0)
+		r = settle_circles(p);
 	if (r == 0)
 		r = each_staged(p, touch_again, &mine);
 	if (r == 0)

@@ -160,8 +160,8 @@ int commit_sync(struct pool *p, uint64_t pos)
 /* What goes into the index beside the objects. */
 struct flush {
 	struct object_flush *objects;
-	uint8_t *losers, *missing;
-	size_t losers_size, missing_size;
+	uint8_t *losers, *circles, *missing;
+	size_t losers_size, circles_size, missing_size;
 	size_t values; /* see grave.h */
 	uint8_t summary[OBJECT_SUMMARY_SIZE];
 	uint8_t position[POSITION_SIZE_MAX];
@@ -196,6 +196,8 @@ static int flush_take(struct pool *p, struct flush *f)
 	if (r == 0)
 		r = losers_save(p, &f->losers, &f->losers_size);
 	if (r == 0)
+		r = losers_save_circles(p, &f->circles, &f->circles_size);
+	if (r == 0)
 		r = fetch_save(p, &f->missing, &f->missing_size);
 	f->pos = journal_tail(p->journal);
 	f->values = grave_values(p);
@@ -226,6 +228,7 @@ static int flush_write(struct pool *p, struct flush *f)
 		{"position", f->position, f->position_size},
 		{"summary", f->summary, sizeof(f->summary)},
 		{"losers", f->losers, f->losers_size},
+		{"circles", f->circles, f->circles_size},
 		{"missing", f->missing, f->missing_size},
 	};
 	int r = index_begin(p->ix);
@@ -256,6 +259,7 @@ int commit_flush(struct pool *p)
 	if (f->objects)
 		object_flush_done(p->cache, f->objects, r == 0);
 	free(f->losers);
+	free(f->circles);
 	free(f->missing);
 	if (r < 0) {
 		log_error("pool \"%s\": cannot write the index: %s", p->name, err_text(r));
@@ -324,6 +328,7 @@ static int read_values(struct pool *p)
 	AUTO_FREE uint8_t *summary = NULL;
 	AUTO_FREE uint8_t *losers = NULL;
 	AUTO_FREE uint8_t *missing = NULL;
+	AUTO_FREE uint8_t *circles = NULL;
 	size_t size;
 	int r = index_value_get(p->ix, "summary", &summary, &size);
 
@@ -337,6 +342,11 @@ static int read_values(struct pool *p)
 	r = index_value_get(p->ix, "losers", &losers, &size);
 	if (r == 0)
 		r = losers_load(p, losers, size);
+	if (r == 0)
+		r = index_value_get(p->ix, "circles", &circles, &size);
+	if (r == 0)
+		r = losers_load_circles(p, circles, size);
+	r = r == MA_EUNKNOWN ? 0 : r; /* written before there were any */
 	if (r == 0)
 		r = index_value_get(p->ix, "missing", &missing, &size);
 	return r == 0 ? fetch_load(p, missing, size) : r;

@@ -102,7 +102,7 @@ struct pool {
 	uint64_t missed; /* our change that first had too few copies */
 
 	pthread_mutex_t losers_lock; /* guards the next four; see losers.h */
-	struct pair_list doubts, losers, merges, disturbed;
+	struct pair_list doubts, losers, merges, disturbed, circles;
 
 	struct worker *worker;   /* threads and queue; NULL in the simulator */
 	struct trash *trash;     /* removed by peers; NULL: nothing is kept */

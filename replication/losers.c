@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/auto.h"
+#include "core/log.h"
 #include "replication/equal.h"
 
 static int pair_add(struct pair_list *list, uint64_t a, uint64_t b)
@@ -133,21 +134,70 @@ bool losers_take_disturbed(struct pool *p, uint64_t *ret_dir)
 	return true;
 }
 
-int losers_save(struct pool *p, uint8_t **ret, size_t *ret_size)
+void losers_circle(struct pool *p, uint64_t id, bool is)
 {
 	AUTO_LOCK(held, &p->losers_lock);
-	size_t size = 16 * p->losers.count;
+
+	if (!is)
+		pair_remove(&p->circles, id, 0);
+	else if (pair_add(&p->circles, id, 0) < 0)
+		log_error("pool \"%s\": out of memory for a directory in a circle", p->name);
+}
+
+size_t losers_circles(struct pool *p)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	return p->circles.count;
+}
+
+bool losers_circle_at(struct pool *p, size_t i, uint64_t *ret_id)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+	uint64_t none;
+
+	return pair_at(&p->circles, i, ret_id, &none);
+}
+
+static int list_save(const struct pair_list *list, uint8_t **ret, size_t *ret_size)
+{
+	size_t size = 16 * list->count;
 	uint8_t *bytes = malloc(size + 1);
 
 	if (!bytes)
 		return -ENOMEM;
 	struct wr w = wr_init(bytes, size);
-	for (size_t i = 0; i < p->losers.count; i++) {
-		wr_u64(&w, p->losers.pairs[i].a);
-		wr_u64(&w, p->losers.pairs[i].b);
+	for (size_t i = 0; i < list->count; i++) {
+		wr_u64(&w, list->pairs[i].a);
+		wr_u64(&w, list->pairs[i].b);
 	}
 	*ret = bytes;
 	*ret_size = size;
+	return 0;
+}
+
+int losers_save(struct pool *p, uint8_t **ret, size_t *ret_size)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	return list_save(&p->losers, ret, ret_size);
+}
+
+int losers_save_circles(struct pool *p, uint8_t **ret, size_t *ret_size)
+{
+	AUTO_LOCK(held, &p->losers_lock);
+
+	return list_save(&p->circles, ret, ret_size);
+}
+
+int losers_load_circles(struct pool *p, const void *data, size_t size)
+{
+	struct rd r = rd_init(data, size);
+
+	while (rd_left(&r) >= 16) {
+		losers_circle(p, rd_u64(&r), true);
+		(void)rd_u64(&r);
+	}
 	return 0;
 }
 

@@ -28,8 +28,15 @@ void losers_doubt_done(struct pool *p, uint64_t id, uint64_t b);
 /* Directories to be looked at when a step is done, see place_disturbed(): noted; one taken. */
 MUST_CHECK int losers_disturb(struct pool *p, uint64_t dir);
 bool losers_take_disturbed(struct pool *p, uint64_t *ret_dir);
-/* For the index. Memory is the caller's. */
+/* Directories that are not where they want to be, see circle.h: whether this one is; how many are;
+ * the i-th. */
+void losers_circle(struct pool *p, uint64_t id, bool is);
+size_t losers_circles(struct pool *p);
+bool losers_circle_at(struct pool *p, size_t i, uint64_t *ret_id);
+/* For the index: the losers, the directories. Memory is the caller's. */
 MUST_CHECK int losers_save(struct pool *p, uint8_t **ret, size_t *ret_size);
 MUST_CHECK int losers_load(struct pool *p, const void *data, size_t size);
+MUST_CHECK int losers_save_circles(struct pool *p, uint8_t **ret, size_t *ret_size);
+MUST_CHECK int losers_load_circles(struct pool *p, const void *data, size_t size);
 
 #endif

@@ -9,6 +9,7 @@
 #include "replication/alive.h"
 #include "replication/apply.h"
 #include "replication/catchup.h"
+#include "replication/circle.h"
 #include "replication/claim.h"
 #include "replication/content.h"
 #include "replication/fetch.h"
@@ -143,8 +144,12 @@ static int move_link(struct pool *p, struct object *mine, const struct dentry *t
 	bool shown = ml && !ml->dead;
 	bool plain = shown && !ml->conflict;
 	char old_name[256];
+	struct circle_move to;
 	int r = 0;
 
+	circle_latest(tl, &to);
+	if (ml && circle_near(p, mine, to.parent))
+		return circle_move(p, mine, &to);
 	if (shown) {
 		dentry_shown(ml, from.name);
 		(void)snprintf(old_name, sizeof(old_name), "%s", ml->name);
@@ -161,8 +166,9 @@ static int move_link(struct pool *p, struct object *mine, const struct dentry *t
 	ml->removed = tl->removed;
 	ml->seen = tl->seen;
 	ml->dead = !shown;
-	if (!shown)
-		return 0;
+	r = circle_take(p, mine, ml, tl);
+	if (r < 0 || !shown)
+		return r;
 	r = place_link(p, mine, ml, &from);
 	if (r < 0 && put_back(p, mine, &was, old_name) < 0)
 		log_warn("pool \"%s\": out of memory for a name", p->name);

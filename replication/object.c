@@ -15,7 +15,7 @@
 #define STATE_VERSION 1
 
 enum { STATE_DEAD = 1, STATE_OBSOLETE = 2 };
-enum { LINK_CONFLICT = 1, LINK_DEAD = 2, LINK_REMOVED = 4 };
+enum { LINK_CONFLICT = 1, LINK_DEAD = 2, LINK_REMOVED = 4, LINK_FROM = 8, LINK_WANT = 16 };
 
 /*
  * Opens a gap at `at`. Room grows to the next power of two, which the count tells: no field for it,
@@ -66,6 +66,13 @@ struct dentry *object_link(struct object *o, uint64_t lid)
 	return i < o->link_count && o->links[i].lid == lid ? &o->links[i] : NULL;
 }
 
+static void homes_free(struct dentry *l)
+{
+	free(l->from);
+	free(l->want);
+	l->from = l->want = NULL;
+}
+
 int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char *name,
 		    size_t name_size, stamp_t stamp, struct dentry **ret)
 {
@@ -93,6 +100,7 @@ int object_link_set(struct object *o, uint64_t lid, uint64_t parent, const char 
 	l->dead = false;
 	l->removed = false;
 	l->seen = 0;
+	homes_free(l);
 	if (ret)
 		*ret = l;
 	return 0;
@@ -105,6 +113,7 @@ void object_link_remove(struct object *o, uint64_t lid)
 	if (!l)
 		return;
 	free(l->name);
+	homes_free(l);
 	array_remove(o->links, &o->link_count, (size_t)(l - o->links), sizeof(*l));
 }
 
@@ -267,8 +276,10 @@ void dentry_shown(const struct dentry *l, char ret[256])
 
 void object_clear(struct object *o)
 {
-	for (size_t i = 0; i < o->link_count; i++)
+	for (size_t i = 0; i < o->link_count; i++) {
 		free(o->links[i].name);
+		homes_free(&o->links[i]);
+	}
 	for (size_t i = 0; i < o->xattr_count; i++) {
 		free(o->xattrs[i].name);
 		free(o->xattrs[i].value);
@@ -287,10 +298,19 @@ static size_t encoded_bound(const struct object *o)
 	size_t size = 256 + (o->attrs.target ? strlen(o->attrs.target) : 0);
 
 	for (size_t i = 0; i < o->link_count; i++)
-		size += 40 + strlen(o->links[i].name);
+		size += 40 + strlen(o->links[i].name) + (o->links[i].from ? 266 : 0) +
+			(o->links[i].want ? 266 : 0);
 	for (size_t i = 0; i < o->xattr_count; i++)
 		size += 16 + strlen(o->xattrs[i].name) + o->xattrs[i].size;
 	return size + o->leaf_count * 9 + o->mark_count * 8;
+}
+
+static void encode_home(struct wr *w, const struct home *home)
+{
+	if (!home)
+		return;
+	wr_u64(w, home->parent);
+	wr_blob16(w, home->name, strlen(home->name));
 }
 
 static void encode_arrays(struct wr *w, const struct object *o)
@@ -303,8 +323,11 @@ static void encode_arrays(struct wr *w, const struct object *o)
 		wr_u64(w, l->stamp);
 		wr_u64(w, l->seen);
 		wr_u8(w, (uint8_t)((l->conflict ? LINK_CONFLICT : 0) | (l->dead ? LINK_DEAD : 0) |
-				   (l->removed ? LINK_REMOVED : 0)));
+				   (l->removed ? LINK_REMOVED : 0) | (l->from ? LINK_FROM : 0) |
+				   (l->want ? LINK_WANT : 0)));
 		wr_blob16(w, l->name, strlen(l->name));
+		encode_home(w, l->from);
+		encode_home(w, l->want);
 	}
 	wr_u16(w, (uint16_t)o->leaf_count);
 	for (size_t i = 0; i < o->leaf_count; i++) {
@@ -360,6 +383,30 @@ int object_encode(const struct object *o, uint8_t **ret, size_t *ret_size)
 	return 0;
 }
 
+static bool name_fits(const char *name, size_t size)
+{
+	return size && !memchr(name, 0, size) && !memchr(name, '/', size) &&
+	       !(name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.')));
+}
+
+static int decode_home(struct rd *r, bool there, struct home **ret)
+{
+	size_t size;
+
+	if (!there)
+		return 0;
+	uint64_t parent = rd_u64(r);
+	const char *name = (const char *)rd_blob16(r, 255, &size);
+	if (r->failed || !parent || !name_fits(name, size))
+		return MA_ECORRUPT;
+	*ret = calloc(1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	(*ret)->parent = parent;
+	memcpy((*ret)->name, name, size);
+	return 0;
+}
+
 static int decode_links(struct rd *r, struct object *o)
 {
 	uint16_t count = rd_u16(r);
@@ -372,9 +419,7 @@ static int decode_links(struct rd *r, struct object *o)
 		uint8_t flags = rd_u8(r);
 		size_t size;
 		const char *name = (const char *)rd_blob16(r, 255, &size);
-		if (r->failed || !lid || !size || memchr(name, 0, size) ||
-		    memchr(name, '/', size) ||
-		    (name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.'))))
+		if (r->failed || !lid || !name_fits(name, size))
 			return MA_ECORRUPT;
 		struct dentry *l;
 		int code = object_link_set(o, lid, parent, name, size, stamp, &l);
@@ -384,6 +429,11 @@ static int decode_links(struct rd *r, struct object *o)
 		l->dead = flags & LINK_DEAD;
 		l->removed = flags & LINK_REMOVED;
 		l->seen = seen;
+		code = decode_home(r, flags & LINK_FROM, &l->from);
+		if (code == 0)
+			code = decode_home(r, flags & LINK_WANT, &l->want);
+		if (code < 0)
+			return code;
 	}
 	return 0;
 }
@@ -521,10 +571,11 @@ void object_hash(const struct object *o, uint8_t ret[STATE_HASH_SIZE])
 		const struct dentry *l = &o->links[i];
 		if (l->dead)
 			continue;
+		const char *name = l->want ? l->want->name : l->name;
 		hash_u64(h, l->lid);
-		hash_u64(h, l->parent);
+		hash_u64(h, l->want ? l->want->parent : l->parent);
 		hash_u64(h, l->stamp);
-		(void)XXH3_128bits_update(h, l->name, strlen(l->name) + 1);
+		(void)XXH3_128bits_update(h, name, strlen(name) + 1);
 	}
 	for (size_t i = 0; i < o->xattr_count; i++) {
 		hash_u64(h, o->xattrs[i].stamp);

@@ -19,6 +19,12 @@
 #define STATE_BUCKETS     256
 #define STATE_HASH_SIZE   16
 
+/* A place that a link is not shown at. */
+struct home {
+	uint64_t parent;
+	char name[256];
+};
+
 /* One name of an object. */
 struct dentry {
 	uint64_t lid;    /* stamp of the record that made the name */
@@ -29,6 +35,7 @@ struct dentry {
 	bool removed;    /* somebody removed it where it is now: see alive.h */
 	stamp_t seen;    /* ... when this was its content */
 	char *name;
+	struct home *from, *want; /* directories: of its latest move, see circle.h; mostly NULL */
 };
 
 /* A content that was written without knowledge of the one that is shown. */

@@ -11,6 +11,7 @@
 #include "core/auto.h"
 #include "core/log.h"
 #include "replication/ahead.h"
+#include "replication/circle.h"
 #include "replication/claim.h"
 #include "replication/grave.h"
 #include "replication/losers.h"
@@ -416,19 +417,25 @@ static int merge_entries(struct pool *p, struct object *goes)
 
 /* The merged directory, which stands at `from`, goes to where the later move of the two has put it.
  */
-static int merge_place(struct pool *p, struct object *stays, const struct dentry *to,
+static int merge_place(struct pool *p, struct object *stays, const struct circle_move *to,
 		       const struct place *from)
 {
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
-	AUTO_FREE char *name = strdup(to->name);
+	struct aside aside;
 	struct dentry *l;
-	int r = name ? object_get(p->cache, to->parent, &dir.o) : -ENOMEM;
 
+	if (circle_near(p, stays, to->parent)) {
+		int r = place_aside(p, stays, from->dir, from->name, &aside);
+		return r < 0 ? r : circle_move(p, stays, to);
+	}
+	int r = object_get(p->cache, to->parent, &dir.o);
 	if (r < 0)
 		return r;
-	bool same = from->dir == dir.o && strcmp(from->name, name) == 0;
-	r = object_link_set(stays, stays->links[0].lid, to->parent, name, strlen(name), to->stamp,
-			    &l);
+	bool same = from->dir == dir.o && strcmp(from->name, to->name) == 0;
+	r = object_link_set(stays, stays->links[0].lid, to->parent, to->name, strlen(to->name),
+			    to->stamp, &l);
+	if (r == 0 && to->from.parent)
+		r = circle_note(p, stays, to->from.parent, to->from.name);
 	return r < 0 || same ? r : place_link(p, stays, l, from);
 }
 
@@ -440,23 +447,39 @@ bool place_later(const struct dentry *a, const struct dentry *b)
 	return a->parent != b->parent ? a->parent < b->parent : strcmp(a->name, b->name) < 0;
 }
 
+/* The later of both latest moves. */
+static void later_of(const struct dentry *sl, const struct dentry *gl, struct circle_move *ret,
+		     char name[256])
+{
+	struct circle_move s, g;
+
+	circle_latest(sl, &s);
+	circle_latest(gl, &g);
+	const struct dentry at[2] = {
+		{.parent = s.parent, .name = (char *)(uintptr_t)s.name, .stamp = s.stamp},
+		{.parent = g.parent, .name = (char *)(uintptr_t)g.name, .stamp = g.stamp}};
+	*ret = place_later(&at[1], &at[0]) ? g : s;
+	(void)snprintf(name, 256, "%s", ret->name);
+	ret->name = name;
+}
+
 static int merge_both(struct pool *p, struct object *stays, struct object *goes,
 		      const struct aside *aside)
 {
 	const struct dentry *sl = &stays->links[0];
 	const struct dentry *gl = &goes->links[0];
-	const struct dentry *to = place_later(gl, sl) ? gl : sl;
+	struct circle_move to;
+	char name[256];
 	const struct dentry *at = is_there(stays) ? sl : gl;
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	struct place from;
 	int r = 0;
 
+	later_of(sl, gl, &to, name);
+	losers_circle(p, goes->id, false);
 	if (!is_there(stays) && !is_there(goes)) {
-		AUTO_FREE char *name = strdup(to->name);
 		struct dentry *l = NULL;
-		r = name ? object_link_set(stays, sl->lid, to->parent, name, strlen(name),
-					   to->stamp, &l)
-			 : -ENOMEM;
+		r = object_link_set(stays, sl->lid, to.parent, name, strlen(name), to.stamp, &l);
 		if (l)
 			l->dead = true;
 		return r;
@@ -476,7 +499,7 @@ static int merge_both(struct pool *p, struct object *stays, struct object *goes,
 		r = object_get(p->cache, at->parent, &dir.o);
 	from.dir = dir.o;
 	dentry_shown(at, from.name);
-	return r < 0 ? r : merge_place(p, stays, to, aside->at.name[0] ? &aside->at : &from);
+	return r < 0 ? r : merge_place(p, stays, &to, aside->at.name[0] ? &aside->at : &from);
 }
 
 /* The one that stays is inside the one that goes: it is taken out first. */

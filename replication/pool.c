@@ -196,6 +196,7 @@ void pool_free(struct pool *p)
 	free(p->losers.pairs);
 	free(p->merges.pairs);
 	free(p->disturbed.pairs);
+	free(p->circles.pairs);
 	free(p->doubts.pairs);
 	locks_done(&p->locks);
 	(void)pthread_rwlock_destroy(&p->barrier);

@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "core/auto.h"
+#include "replication/circle.h"
+#include "replication/losers.h"
 #include "replication/nameless.h"
 #include "replication/pool_ops.h"
 
@@ -584,7 +586,8 @@ static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64
 	if (r < 0)
 		return r;
 	uint64_t ids[] = {from.dir.o->id, to.dir.o->id, from.o.o->id, to.o.o ? to.o.o->id : 0};
-	if (p->losers.count || from.o.o->leaf_count || (to.o.o && to.o.o->leaf_count) ||
+	bool circles = losers_circles(p) && (S_ISDIR(from.o.o->type) || (flags & RENAME_EXCHANGE));
+	if (circles || p->losers.count || from.o.o->leaf_count || (to.o.o && to.o.o->leaf_count) ||
 	    from.dir.o->removed)
 		locks_take_all(&p->locks, &held);
 	else
@@ -592,6 +595,9 @@ static int rename_once(struct pool *p, uint64_t parent, const char *name, uint64
 	r = entry_check(&from, name);
 	if (r == 0)
 		r = entry_check(&to, new_name);
+	if (r < 0)
+		return r;
+	r = circles ? circle_confirm(p) : 0;
 	if (r < 0)
 		return r;
 	if (from.o.o == to.o.o)

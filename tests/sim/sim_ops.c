@@ -252,14 +252,6 @@ static int op_remove(struct sim_node *n, const struct step *s)
 	return r;
 }
 
-/* Directory moves of several nodes at once could form circles, of which one move then counts for
- * nothing: only one node moves directories from one to another (docs/decisions/0005-names.md). */
-static bool may_move(const struct sim_node *n, const struct target *from, const struct target *to)
-{
-	return from->parent == to->parent || n->number == 1 ||
-	       (!S_ISDIR(from->st.st_mode) && !S_ISDIR(to->st.st_mode));
-}
-
 static int op_rename(struct sim_node *n, const struct step *s)
 {
 	struct target from, to;
@@ -270,8 +262,6 @@ static int op_rename(struct sim_node *n, const struct step *s)
 		r = find(n->pool, s->c, s->d, &to);
 	if (r < 0)
 		return r;
-	if (!may_move(n, &from, &to))
-		return -EXDEV;
 	bool other = to.st.st_ino && to.st.st_ino != from.st.st_ino;
 	/* The kernel's own checks. */
 	if (other && !flags && S_ISDIR(from.st.st_mode) != S_ISDIR(to.st.st_mode))
