@@ -129,7 +129,7 @@ static int come_back(struct pool *p, struct object *o, struct dentry *l)
 
 /* One of the two names, where the exchange puts it. */
 static int exchange_one(struct pool *p, struct object *o, struct dentry *l, const struct dentry *to,
-			const struct home *from, const struct aside *aside)
+			const struct link_home *from, const struct aside *aside)
 {
 	bool dead = l->dead;
 	if (circle_near(p, o, to->parent)) {
@@ -171,7 +171,7 @@ static int exchange_remote(struct pool *p, const struct record *rec, struct rena
 	int r = 0;
 
 	(void)snprintf(old_name, sizeof(old_name), "%.*s", (int)rec->old_name_size, rec->old_name);
-	struct home from[2] = {{.parent = rec->parent}, {.parent = rec->new_parent}};
+	struct link_home from[2] = {{.parent = rec->parent}, {.parent = rec->new_parent}};
 	memcpy(from[0].name, old_name, sizeof(old_name));
 	memcpy(from[1].name, m->name, sizeof(m->name));
 	move[0] = later_than(&to[0], m->l);

@@ -528,7 +528,7 @@ static int merge_staged(struct pool *p, uint64_t id, const struct vector *mine, 
 	for (size_t i = 0; r == 0 && i < item.state.link_count; i++)
 		r = merge_staged(p, item.state.links[i].parent, mine, depth + 1);
 	for (size_t i = 0; r == 0 && i < item.state.link_count; i++) {
-		const struct home *want = item.state.links[i].want;
+		const struct link_home *want = item.state.links[i].want;
 		r = want ? merge_staged(p, want->parent, mine, depth + 1) : 0;
 	}
 	if (r == 0)

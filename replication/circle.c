@@ -22,7 +22,7 @@ struct mover {
 	uint64_t lid;
 	stamp_t stamp;
 	enum level level;
-	struct home at[LEVELS];
+	struct link_home at[LEVELS];
 	struct aside aside;
 	bool moves;
 };
@@ -143,7 +143,7 @@ static int break_circles(struct circle *c)
 	return r;
 }
 
-static int home_set(struct home **at, const struct home *to)
+static int home_set(struct link_home **at, const struct link_home *to)
 {
 	free(*at);
 	*at = NULL;
@@ -160,7 +160,7 @@ static int lift(struct circle *c, struct mover *m)
 {
 	struct pool *p = c->p;
 	const struct dentry *l = object_link(m->o.o, m->lid);
-	const struct home *to = &m->at[m->level];
+	const struct link_home *to = &m->at[m->level];
 	AUTO_REF struct object_ref dir = {.cache = p->cache};
 	char shown[256];
 
@@ -175,9 +175,9 @@ static int lift(struct circle *c, struct mover *m)
 static int write_link(struct circle *c, struct mover *m)
 {
 	struct dentry *l = object_link(m->o.o, m->lid);
-	const struct home *to = &m->at[m->level];
-	const struct home none = {0};
-	struct home from = m->at[FROM];
+	const struct link_home *to = &m->at[m->level];
+	const struct link_home none = {0};
+	struct link_home from = m->at[FROM];
 	bool dead = l->dead, conflict = l->conflict;
 
 	/* One that never moved from one directory to another has none. */
@@ -234,7 +234,7 @@ int circle_move(struct pool *p, struct object *o, const struct circle_move *to)
 
 int circle_take(struct pool *p, struct object *o, struct dentry *l, const struct dentry *theirs)
 {
-	const struct home none = {0};
+	const struct link_home none = {0};
 	int r = home_set(&l->from, theirs->from ? theirs->from : &none);
 
 	if (r == 0)
@@ -261,7 +261,7 @@ int circle_settle(struct pool *p)
 
 int circle_note(struct pool *p, struct object *o, uint64_t parent, const char *name)
 {
-	struct home from = {.parent = parent};
+	struct link_home from = {.parent = parent};
 
 	if (!S_ISDIR(o->type) || !o->link_count)
 		return 0;

@@ -16,7 +16,7 @@ struct circle_move {
 	uint64_t parent;
 	const char *name;
 	stamp_t stamp;
-	struct home from;
+	struct link_home from;
 };
 
 /* False: the directory can simply be moved. */

@@ -305,7 +305,7 @@ static size_t encoded_bound(const struct object *o)
 	return size + o->leaf_count * 9 + o->mark_count * 8;
 }
 
-static void encode_home(struct wr *w, const struct home *home)
+static void encode_home(struct wr *w, const struct link_home *home)
 {
 	if (!home)
 		return;
@@ -389,7 +389,7 @@ static bool name_fits(const char *name, size_t size)
 	       !(name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.')));
 }
 
-static int decode_home(struct rd *r, bool there, struct home **ret)
+static int decode_home(struct rd *r, bool there, struct link_home **ret)
 {
 	size_t size;
 

@@ -20,7 +20,7 @@
 #define STATE_HASH_SIZE   16
 
 /* A place that a link is not shown at. */
-struct home {
+struct link_home {
 	uint64_t parent;
 	char name[256];
 };
@@ -35,7 +35,8 @@ struct dentry {
 	bool removed;    /* somebody removed it where it is now: see alive.h */
 	stamp_t seen;    /* ... when this was its content */
 	char *name;
-	struct home *from, *want; /* directories: of its latest move, see circle.h; mostly NULL */
+	struct link_home *from,
+		*want; /* directories: of its latest move, see circle.h; mostly NULL */
 };
 
 /* A content that was written without knowledge of the one that is shown. */
