@@ -4,6 +4,7 @@
  * Runs plans: SEED=n one, with all its steps; SEEDS=from-to a range; SCRIPT=file a plan that was
  * written down; without these the scripts beside this file and a fixed range. What fails is made
  * shorter as long as it fails, and printed as a script. HARD=1 adds power cuts and failing disks.
+ * HISTORIES=from-to runs histories by number, with STRIDE=n each n-th (histories.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,14 +19,18 @@
 #include "core/auto.h"
 #include "core/crypto.h"
 #include "core/log.h"
+#include "tests/sim/histories.h"
 #include "tests/sim/sim.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define SEEDS_FIXED 400
+#define SEEDS_FIXED     400
+#define HISTORIES_FIXED 50
 #elif defined(__SANITIZE_THREAD__)
-#define SEEDS_FIXED 200
+#define SEEDS_FIXED     200
+#define HISTORIES_FIXED 25
 #else
-#define SEEDS_FIXED 1900
+#define SEEDS_FIXED     1900
+#define HISTORIES_FIXED 300 /* of each length */
 #endif
 #define SCRIPTS      "tests/sim/scripts"
 #define LIMIT_S      60 /* a run that takes so long will never end */
@@ -50,9 +55,18 @@ struct told {
 struct runner {
 	struct told *told;
 	size_t max;
-	bool hard;
+	bool hard, histories; /* what a number means */
+	uint64_t stride;
 	size_t passed, failed;
 };
+
+static void make(const struct runner *r, uint64_t number, struct plan *ret)
+{
+	if (r->histories)
+		history_make(number, ret);
+	else
+		plan_make(number, r->hard, ret);
+}
 
 static void run_here(struct told *told, const struct plan *plan, bool verbose)
 {
@@ -169,9 +183,10 @@ static void run_range(struct runner *r, uint64_t from, uint64_t to)
 		r->told->seed = from;
 		pid_t pid = fork();
 		if (pid == 0) {
-			for (; r->told->seed <= to && !r->told->failure[0]; r->told->seed++) {
+			for (; r->told->seed <= to && !r->told->failure[0];
+			     r->told->seed += r->stride) {
 				struct plan plan;
-				plan_make(r->told->seed, r->hard, &plan);
+				make(r, r->told->seed, &plan);
 				run_here(r->told, &plan, false);
 				plan_free(&plan);
 				if (r->told->failure[0])
@@ -183,18 +198,28 @@ static void run_range(struct runner *r, uint64_t from, uint64_t to)
 			abort();
 		note_status(r->told, status);
 		uint64_t at = r->told->seed;
-		r->passed += at - from;
+		r->passed += (at - from + r->stride - 1) / r->stride;
 		if (r->told->failure[0]) {
 			char name[64];
 			struct plan plan;
-			(void)snprintf(name, sizeof(name), "SEED=%llu",
+			(void)snprintf(name, sizeof(name), "%s=%llu",
+				       r->histories ? "HISTORIES" : "SEED",
 				       (unsigned long long)(at <= to ? at : to));
-			plan_make(at, r->hard, &plan);
+			make(r, at, &plan);
 			report(r, &plan, name);
 			plan_free(&plan);
 		}
-		from = at + 1;
+		from = at + r->stride;
 	}
+}
+
+static void run_histories(struct runner *r, uint64_t from, uint64_t to, uint64_t stride)
+{
+	r->histories = true;
+	r->stride = stride ? stride : 1;
+	run_range(r, from, to);
+	r->histories = false;
+	r->stride = 1;
 }
 
 static void run_script(struct runner *r, const char *path)
@@ -248,10 +273,11 @@ static void run_seed(struct runner *r, uint64_t seed)
 
 int main(void)
 {
-	struct runner r = {.max = FAILURES_MAX, .hard = getenv("HARD") != NULL};
+	struct runner r = {.max = FAILURES_MAX, .hard = getenv("HARD") != NULL, .stride = 1};
 	const char *seed = getenv("SEED");
 	const char *range = getenv("SEEDS");
 	const char *script = getenv("SCRIPT");
+	const char *histories = getenv("HISTORIES");
 	unsigned long long from, to;
 
 	if (getenv("FAILURES"))
@@ -269,9 +295,15 @@ int main(void)
 		run_script(&r, script);
 	else if (range && sscanf(range, "%llu-%llu", &from, &to) == 2)
 		run_range(&r, from, to);
+	else if (histories && sscanf(histories, "%llu-%llu", &from, &to) == 2)
+		run_histories(&r, from, to,
+			      getenv("STRIDE") ? strtoull(getenv("STRIDE"), NULL, 10) : 1);
 	else {
 		run_scripts(&r);
 		run_range(&r, 1, SEEDS_FIXED);
+		for (unsigned int k = 1; k <= HISTORIES_MAX; k++)
+			run_histories(&r, histories_count(k - 1), histories_count(k) - 1,
+				      histories_count(k) / HISTORIES_FIXED | 1);
 	}
 	(void)printf("[  PASSED  ] %zu test(s).\n", r.passed);
 	if (r.failed)
