@@ -19,12 +19,6 @@
 #define STATE_BUCKETS     256
 #define STATE_HASH_SIZE   16
 
-/* A place that a link is not shown at. */
-struct link_home {
-	uint64_t parent;
-	char name[256];
-};
-
 /* One name of an object. */
 struct dentry {
 	uint64_t lid;    /* stamp of the record that made the name */
@@ -35,8 +29,7 @@ struct dentry {
 	bool removed;    /* somebody removed it where it is now: see alive.h */
 	stamp_t seen;    /* ... when this was its content */
 	char *name;
-	struct link_home *from,
-		*want; /* directories: of its latest move, see circle.h; mostly NULL */
+	struct link_home *from, *want; /* of a directory's latest move, see circle.h; or NULL */
 };
 
 /* A content that was written without knowledge of the one that is shown. */
@@ -135,8 +128,7 @@ MUST_CHECK int object_xattr_set(struct object *o, const char *name, size_t name_
 /* Keeps the value of an attribute that is there already; NULL: none. */
 MUST_CHECK int object_xattr_keep(struct object *o, const char *name, const void *value, size_t n);
 
-/* Flush, first half: with all changes held off. Takes the dirty objects (referenced), encodes
- * them, counts them into the buckets. Second half: writes them between begin and commit.  */
+/* Flush, with all changes held off: takes, encodes and counts the dirty objects. Then write. */
 struct object_flush;
 MUST_CHECK int object_flush_take(struct object_cache *c, struct object_flush **ret);
 typedef uint64_t object_bytes_fn(void *arg, const struct store_handle *handle);

@@ -10,6 +10,12 @@
 
 #include "replication/object.h"
 
+/* A place that a link is not shown at. */
+struct link_home {
+	uint64_t parent;
+	char name[256];
+};
+
 /* The name under which a link is shown: its own, or the conflict name. `ret` takes 256 bytes. */
 void dentry_shown(const struct dentry *l, char ret[256]);
 #define CONFLICT_MARK ".conflict-"
