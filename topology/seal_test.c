@@ -99,9 +99,9 @@ static void test_replay(void **state)
 	}
 	/* One that was left out is taken as long as the window reaches back to it. */
 	ends_init(&e);
-	assert_int_equal(seal_open(&e.in[1], sent[SEAL_WINDOW_BITS], sizeof(sent[0]), text), 4);
-	assert_int_equal(seal_open(&e.in[1], sent[0], sizeof(sent[0]), text), -EALREADY);
-	assert_int_equal(seal_open(&e.in[1], sent[1], sizeof(sent[0]), text), 4);
+	assert_int_equal(seal_open(&e.in[1], sent[SEAL_WINDOW_BITS + 5], sizeof(sent[0]), text), 4);
+	assert_int_equal(seal_open(&e.in[1], sent[4], sizeof(sent[0]), text), -EALREADY);
+	assert_int_equal(seal_open(&e.in[1], sent[6], sizeof(sent[0]), text), 4);
 	/* A leap empties it, and no more: what lies in between is still new. */
 	assert_int_equal(seal_open(&e.in[1], sent[COUNT - 1], sizeof(sent[0]), text), 4);
 	assert_int_equal(seal_open(&e.in[1], sent[COUNT - 2], sizeof(sent[0]), text), 4);
