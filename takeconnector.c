@@ -24,6 +24,7 @@
 #include "core/places.h"
 #include "core/settings.h"
 #include "core/version.h"
+#include "fuse/mountpoint.h"
 #include "fuse/mounts.h"
 #include "health/health.h"
 #include "net/fleet.h"
@@ -574,6 +575,8 @@ static int run(struct daemon *daemon, const char *root, bool debug, char *error,
 	/* What the mounts make gets the mode that the application asked for. */
 	(void)umask(0);
 	r = take_lock(daemon, error, size);
+	if (r == 0)
+		mountpoint_abort_below(daemon->places.pools);
 	if (r == 0 && crypto_init() < 0)
 		r = err_say(error, size, -EIO, "libsodium cannot be used on this machine");
 	if (r == 0)

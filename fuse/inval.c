@@ -2,9 +2,12 @@
 #include "fuse/inval.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/log.h"
 
@@ -66,11 +69,28 @@ static void change_tell(struct inval *inval, const struct change *change)
 	}
 }
 
+/* A notice waits in the kernel for whoever holds a directory, and that may be a call that waits for
+ * us. If the process is killed then, this thread cannot end before the call does: so it must not be
+ * what holds the other descriptors, by whose closing the kernel ends the calls that were read, and
+ * the next daemon gets its lock. */
+static void keep_only(int fd)
+{
+	if (fd <= STDERR_FILENO)
+		return;
+	if (unshare(CLONE_FILES) != 0 ||
+	    (fd > STDERR_FILENO + 1 &&
+	     close_range(STDERR_FILENO + 1, (unsigned int)fd - 1, 0) != 0) ||
+	    close_range((unsigned int)fd + 1, UINT_MAX, 0) != 0)
+		log_warn("fuse: a daemon that is killed may be long in ending: %s",
+			 err_text(-errno));
+}
+
 static void *inval_run(void *arg)
 {
 	struct inval *inval = arg;
 	struct change *batch;
 
+	keep_only(inval->sink.fd);
 	while ((batch = changes_take(inval->changes))) {
 		for (const struct change *c = batch; c; c = c->next)
 			change_tell(inval, c);

@@ -18,6 +18,8 @@ struct inval;
 /* Where the notices go. They may block in the kernel. */
 struct inval_sink {
 	void *arg;
+	int fd; /* of the mount: beside the standard ones the thread has no other descriptor; -1:
+		   none */
 	/* False: the kernel has no such inode, or not yet. */
 	bool (*inode)(void *arg, uint64_t id, bool attr_only);
 	void (*entry)(void *arg, uint64_t parent, const char *name);

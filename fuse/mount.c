@@ -135,6 +135,7 @@ static int serving_start(struct mount *mount, char *error, size_t size)
 {
 	const struct inval_sink sink = {
 		.arg = mount,
+		.fd = mount->fd,
 		.inode = notice_inode,
 		.entry = notice_entry,
 		.digest = notice_digest,

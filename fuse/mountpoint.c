@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +107,26 @@ int mountpoint_mount(const char *path, const char *name, int *ret_fd, char *erro
 	read_ahead_set(path);
 	*ret_fd = take_fd(&fd);
 	return 0;
+}
+
+void mountpoint_abort_below(const char *dir)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	char buffer[8192];
+	struct mntent entry;
+	size_t length = strlen(dir);
+
+	while (f && getmntent_r(f, &entry, buffer, (int)sizeof(buffer))) {
+		if (strcmp(entry.mnt_type, FILE_TYPE) != 0 ||
+		    strncmp(entry.mnt_dir, dir, length) != 0 || entry.mnt_dir[length] != '/')
+			continue;
+		log_info("mount: %s is left from a daemon that has ended", entry.mnt_dir);
+		/* Whether it is unmounted too does not matter: mountpoint_prepare() does that. */
+		if (umount2(entry.mnt_dir, MNT_FORCE | UMOUNT_NOFOLLOW) != 0)
+			log_debug("mount: %s: %s", entry.mnt_dir, err_text(-errno));
+	}
+	if (f)
+		(void)endmntent(f);
 }
 
 void mountpoint_unmount(const char *path)

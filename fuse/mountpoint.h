@@ -18,6 +18,10 @@ MUST_CHECK int mountpoint_prepare(const char *path, char *error, size_t size);
 MUST_CHECK int mountpoint_mount(const char *path, const char *name, int *ret_fd, char *error,
 				size_t size);
 
+/* Ends all calls that wait in mounts of pools below `dir`, whose daemon was killed: while one of
+ * its threads waits for such a call the daemon does not end, and without it the call does not. */
+void mountpoint_abort_below(const char *dir);
+
 /* At once if nobody uses it, else as soon as nobody does. */
 void mountpoint_unmount(const char *path);
 
