@@ -20,6 +20,9 @@ static const struct {
 	{MA_ELIMIT, "a limit would be exceeded"},
 	{MA_ECLOCK, "the clocks are too far apart"},
 	{MA_ESTORE, "the backing directory does not belong to this pool"},
+	{MA_EBACK,
+	 "the node went back behind what it had acknowledged, and cannot be caught up: it has to "
+	 "leave the pool and join again"},
 	{MA_EUSAGE, "the request makes no sense"},
 };
 

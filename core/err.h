@@ -21,7 +21,8 @@ enum ma_err {
 	MA_ELIMIT = -1008,   /* a named maximum would be exceeded */
 	MA_ECLOCK = -1009,   /* a clock is too far off to merge its stamps */
 	MA_ESTORE = -1010,   /* the backing directory is not the one this pool belongs to */
-	MA_EUSAGE = -1011,   /* a person asked for something that makes no sense; text says what */
+	MA_EBACK = -1011,    /* a node lacks what it had acknowledged; it has to join anew */
+	MA_EUSAGE = -1012,   /* a person asked for something that makes no sense; text says what */
 };
 
 /* A short sentence for a negative code; never NULL, static or thread-local storage. */

@@ -15,6 +15,7 @@
 #include "replication/claim.h"
 #include "replication/commit.h"
 #include "replication/fetch.h"
+#include "replication/forget.h"
 #include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/pool_ops.h"
@@ -163,6 +164,8 @@ struct flush {
 	uint8_t *losers, *circles, *missing;
 	size_t losers_size, circles_size, missing_size;
 	size_t values; /* see grave.h */
+	uint8_t forgotten[VECTOR_WIRE_MAX];
+	size_t forgotten_size;
 	uint8_t summary[OBJECT_SUMMARY_SIZE];
 	uint8_t position[POSITION_SIZE_MAX];
 	size_t position_size;
@@ -202,6 +205,7 @@ static int flush_take(struct pool *p, struct flush *f)
 	f->pos = journal_tail(p->journal);
 	f->values = grave_values(p);
 	f->whole = !journal_open_records(p->journal) && f->missing_size == 0 && !p->merging;
+	f->forgotten_size = forget_save(p, f->forgotten);
 	write_position(p, f);
 	object_summary(p->cache, f->summary);
 	object_state_hash(p->cache, f->hash);
@@ -230,6 +234,7 @@ static int flush_write(struct pool *p, struct flush *f)
 		{"losers", f->losers, f->losers_size},
 		{"circles", f->circles, f->circles_size},
 		{"missing", f->missing, f->missing_size},
+		{FORGET_VALUE, f->forgotten, f->forgotten_size},
 	};
 	int r = index_begin(p->ix);
 
@@ -253,6 +258,8 @@ int commit_flush(struct pool *p)
 		return -ENOMEM;
 	int r = commit_seal(p);
 	if (r == 0)
+		r = forget_step(p);
+	if (r == 0)
 		r = flush_take(p, f);
 	if (r == 0)
 		r = flush_write(p, f);
@@ -268,8 +275,12 @@ int commit_flush(struct pool *p)
 		return r;
 	}
 	grave_values_flushed(p, f->values);
+	bool news;
 	{
 		AUTO_LOCK(position, &p->position_lock);
+		news = f->whole != p->flushed_whole ||
+		       !vector_equal(&p->flushed_vector, &f->vector) ||
+		       memcmp(p->flushed_hash, f->hash, STATE_HASH_SIZE) != 0;
 		vector_copy(&p->flushed_vector, &f->vector);
 		memcpy(p->flushed_hash, f->hash, STATE_HASH_SIZE);
 		p->flushed_pos = f->pos;
@@ -278,7 +289,9 @@ int commit_flush(struct pool *p)
 	journal_set_vector(p->journal, &f->vector);
 	uint64_t kept = __atomic_load_n(&p->checkpoint_pos, __ATOMIC_ACQUIRE);
 	journal_trim(p->journal, session_needed(p), kept < f->pos ? kept : f->pos);
-	session_state_changed(p);
+	/* Rows that are forgotten change nothing for anybody. */
+	if (news)
+		session_state_changed(p);
 	return 0;
 }
 
@@ -339,7 +352,9 @@ static int read_values(struct pool *p)
 	if (r < 0)
 		return r;
 	object_summary_set(p->cache, summary);
-	r = index_value_get(p->ix, "losers", &losers, &size);
+	r = forget_load(p);
+	if (r == 0)
+		r = index_value_get(p->ix, "losers", &losers, &size);
 	if (r == 0)
 		r = losers_load(p, losers, size);
 	if (r == 0)

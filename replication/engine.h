@@ -38,7 +38,6 @@ struct position {
 };
 
 struct session;
-struct worker;
 struct pending;
 struct graves;
 struct trash;
@@ -104,16 +103,17 @@ struct pool {
 	pthread_mutex_t losers_lock; /* guards the next four; see losers.h */
 	struct pair_list doubts, losers, merges, disturbed, circles;
 
-	struct worker *worker;   /* threads and queue; NULL in the simulator */
-	struct trash *trash;     /* removed by peers; NULL: nothing is kept */
-	struct graves *graves;   /* removed by peers a moment ago; a lock of its own */
-	struct pending *pending; /* batches that wait; worker thread */
-	struct catchup_in *in;   /* a catch-up by state that is coming in; worker thread */
-	bool power_cut;          /* ... before this recovery */
-	struct renewed *renewed; /* see renew.h */
-	struct repeat *repeat;   /* recovery: what the journal says of bytes that it only names */
-	bool recovering;         /* the journal is repeated: the tree may be ahead of the objects */
-	uint64_t recovered_dir;  /* where losers were last looked for then */
+	struct worker *worker;         /* threads and queue; NULL in the simulator */
+	struct trash *trash;           /* removed by peers; NULL: nothing is kept */
+	struct forgetting *forgetting; /* removed objects; a lock of its own */
+	struct graves *graves;         /* removed by peers a moment ago; a lock of its own */
+	struct pending *pending;       /* batches that wait; worker thread */
+	struct catchup_in *in;         /* a catch-up by state that is coming in; worker thread */
+	bool power_cut;                /* ... before this recovery */
+	struct renewed *renewed;       /* see renew.h */
+	struct repeat *repeat;  /* recovery: what the journal says of bytes that it only names */
+	bool recovering;        /* the journal is repeated: the tree may be ahead of the objects */
+	uint64_t recovered_dir; /* where losers were last looked for then */
 	bool in_refused, merging; /* somebody else offered meanwhile; it is merged: no position */
 	struct serving *serving;  /* contents that peers fetch from here; worker thread */
 	struct fetches *fetches;  /* contents that are missing; has a lock of its own */

@@ -13,6 +13,10 @@ static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS change(stamp INTEGER, id INTEGER, PRIMARY KEY(stamp, id))"
 	" WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS conflict(id INTEGER PRIMARY KEY);"
+	"CREATE TABLE IF NOT EXISTS removed(stamp INTEGER, id INTEGER, PRIMARY KEY(stamp, id))"
+	" WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS inside(dir INTEGER, id INTEGER, PRIMARY KEY(dir, id))"
+	" WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS value(name BLOB PRIMARY KEY, data BLOB) WITHOUT ROWID;";
 
 struct index {
@@ -22,6 +26,8 @@ struct index {
 	struct db_stmt *get, *put, *delete, *change_put, *change_delete, *changes, *change_count,
 		*ids;
 	struct db_stmt *conflict_put, *conflict_delete, *conflicts;
+	struct db_stmt *removed, *removed_put, *removed_delete;
+	struct db_stmt *inside, *inside_put, *inside_delete;
 	struct db_stmt *value_get, *value_put;
 };
 
@@ -52,6 +58,14 @@ int index_open(const char *path, struct index **ret, char *error, size_t size)
 		{"DELETE FROM conflict WHERE id=?1", &ix->conflict_delete},
 		{"SELECT id FROM conflict WHERE id>=?1 AND id<=?2 ORDER BY id LIMIT ?3",
 		 &ix->conflicts},
+		{"SELECT stamp, id FROM removed WHERE (stamp, id)>(?1, ?2) AND stamp<=?3 "
+		 "ORDER BY stamp, id LIMIT ?4",
+		 &ix->removed},
+		{"INSERT OR REPLACE INTO removed VALUES(?1,?2)", &ix->removed_put},
+		{"DELETE FROM removed WHERE stamp=?1 AND id=?2", &ix->removed_delete},
+		{"SELECT 1 FROM inside WHERE dir=?1 LIMIT 1", &ix->inside},
+		{"INSERT OR IGNORE INTO inside VALUES(?1,?2)", &ix->inside_put},
+		{"DELETE FROM inside WHERE dir=?1 AND id=?2", &ix->inside_delete},
 		{"SELECT data FROM value WHERE name=?1", &ix->value_get},
 		{"INSERT OR REPLACE INTO value VALUES(?1,?2)", &ix->value_put},
 	};
@@ -188,22 +202,55 @@ int index_delete(struct index *ix, uint64_t id)
 	return db_step(ix->delete);
 }
 
-int index_change_put(struct index *ix, stamp_t stamp, uint64_t id)
+/* A row of two numbers, into a table or out of it. */
+static int pair_step(struct index *ix, struct db_stmt *s, uint64_t a, uint64_t b)
 {
 	AUTO_LOCK(held, &ix->lock);
 
-	db_bind_int(ix->change_put, 1, (int64_t)stamp);
-	db_bind_int(ix->change_put, 2, (int64_t)id);
-	return db_step(ix->change_put);
+	db_bind_int(s, 1, (int64_t)a);
+	db_bind_int(s, 2, (int64_t)b);
+	return db_step(s);
+}
+
+int index_change_put(struct index *ix, stamp_t stamp, uint64_t id)
+{
+	return pair_step(ix, ix->change_put, stamp, id);
 }
 
 int index_change_delete(struct index *ix, stamp_t stamp, uint64_t id)
 {
+	return pair_step(ix, ix->change_delete, stamp, id);
+}
+
+int index_removed_put(struct index *ix, stamp_t stamp, uint64_t id)
+{
+	return pair_step(ix, ix->removed_put, stamp, id);
+}
+
+int index_removed_delete(struct index *ix, stamp_t stamp, uint64_t id)
+{
+	return pair_step(ix, ix->removed_delete, stamp, id);
+}
+
+int index_inside_put(struct index *ix, uint64_t dir, uint64_t id)
+{
+	return pair_step(ix, ix->inside_put, dir, id);
+}
+
+int index_inside_delete(struct index *ix, uint64_t dir, uint64_t id)
+{
+	return pair_step(ix, ix->inside_delete, dir, id);
+}
+
+int index_inside(struct index *ix, uint64_t dir)
+{
 	AUTO_LOCK(held, &ix->lock);
 
-	db_bind_int(ix->change_delete, 1, (int64_t)stamp);
-	db_bind_int(ix->change_delete, 2, (int64_t)id);
-	return db_step(ix->change_delete);
+	db_bind_int(ix->inside, 1, (int64_t)dir);
+	int r = db_step(ix->inside);
+	if (r == 1)
+		db_reset(ix->inside);
+	return r;
 }
 
 int index_conflict_set(struct index *ix, uint64_t id, bool has)
@@ -224,23 +271,36 @@ int index_value_put(struct index *ix, const char *name, const void *data, size_t
 	return db_step(ix->value_put);
 }
 
-int index_changes(struct index *ix, uint16_t slot, struct index_mark *after, uint64_t *ret_ids,
-		  size_t max)
+/* Walks a table of stamps and ids. */
+static int walk_stamps(struct index *ix, struct db_stmt *s, uint16_t slot, uint64_t last,
+		       struct index_mark *after, uint64_t *ret_ids, size_t max)
 {
 	AUTO_LOCK(held, &ix->lock);
 	int count = 0;
 	int r;
 
-	db_bind_int(ix->changes, 1, (int64_t)stamp_make(slot, after->seq));
-	db_bind_int(ix->changes, 2, after->whole ? INT64_MAX : (int64_t)after->id);
-	db_bind_int(ix->changes, 3, (int64_t)stamp_make(slot, STAMP_SEQ_MAX));
-	db_bind_int(ix->changes, 4, (int64_t)max);
-	while ((r = db_step(ix->changes)) == 1) {
-		stamp_t stamp = (stamp_t)db_int(ix->changes, 0);
-		ret_ids[count++] = (uint64_t)db_int(ix->changes, 1);
+	db_bind_int(s, 1, (int64_t)stamp_make(slot, after->seq));
+	db_bind_int(s, 2, after->whole ? INT64_MAX : (int64_t)after->id);
+	db_bind_int(s, 3, (int64_t)stamp_make(slot, last));
+	db_bind_int(s, 4, (int64_t)max);
+	while ((r = db_step(s)) == 1) {
+		stamp_t stamp = (stamp_t)db_int(s, 0);
+		ret_ids[count++] = (uint64_t)db_int(s, 1);
 		*after = (struct index_mark){.seq = stamp_seq(stamp), .id = ret_ids[count - 1]};
 	}
 	return r < 0 ? r : count;
+}
+
+int index_changes(struct index *ix, uint16_t slot, struct index_mark *after, uint64_t *ret_ids,
+		  size_t max)
+{
+	return walk_stamps(ix, ix->changes, slot, STAMP_SEQ_MAX, after, ret_ids, max);
+}
+
+int index_removed(struct index *ix, uint16_t slot, uint64_t last, struct index_mark *after,
+		  uint64_t *ret_ids, size_t max)
+{
+	return walk_stamps(ix, ix->removed, slot, last, after, ret_ids, max);
 }
 
 int index_change_count(struct index *ix, uint16_t slot, uint64_t after, uint64_t *ret_sum)

@@ -36,6 +36,12 @@ MUST_CHECK int index_change_put(struct index *ix, stamp_t stamp, uint64_t id);
 MUST_CHECK int index_change_delete(struct index *ix, stamp_t stamp, uint64_t id);
 /* Whether the object is one of index_conflicts(). */
 MUST_CHECK int index_conflict_set(struct index *ix, uint64_t id, bool has);
+/* Removed objects, each under its latest stamp, until their rows go (forget.h); and for each
+ * directory the objects that have a name in it which is not shown. */
+MUST_CHECK int index_removed_put(struct index *ix, stamp_t stamp, uint64_t id);
+MUST_CHECK int index_removed_delete(struct index *ix, stamp_t stamp, uint64_t id);
+MUST_CHECK int index_inside_put(struct index *ix, uint64_t dir, uint64_t id);
+MUST_CHECK int index_inside_delete(struct index *ix, uint64_t dir, uint64_t id);
 MUST_CHECK int index_value_put(struct index *ix, const char *name, const void *data, size_t size);
 
 /* How far a walk over the changes of one slot has come: behind the change of this number, or only
@@ -52,6 +58,11 @@ MUST_CHECK int index_changes(struct index *ix, uint16_t slot, struct index_mark 
 /* Adds how many changes of `slot` there are behind this number. */
 MUST_CHECK int index_change_count(struct index *ix, uint16_t slot, uint64_t after,
 				  uint64_t *ret_sum);
+/* Removed objects of `slot` behind the mark, up to number `last` and `max` of them. */
+MUST_CHECK int index_removed(struct index *ix, uint16_t slot, uint64_t last,
+			     struct index_mark *after, uint64_t *ret_ids, size_t max);
+/* 1: names that are not shown are in this directory. */
+MUST_CHECK int index_inside(struct index *ix, uint64_t dir);
 /* Ids greater than `after`, up to `max`: to walk over all objects. */
 MUST_CHECK int index_ids(struct index *ix, uint64_t after, uint64_t *ret_ids, size_t max);
 /* The same, of those that have a conflict. */

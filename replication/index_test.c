@@ -457,6 +457,40 @@ static void test_threads(void **state)
 	}
 }
 
+static void test_removed(void **state)
+{
+	struct rig *rig = *state;
+	struct index_mark mark = {0};
+	uint64_t ids[4];
+	uint16_t slot = 1000 * SLOT_INCARNATIONS; /* negative numbers to the database */
+
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		assert_int_equal(index_removed_put(rig->ix, stamp_make(slot, seq), 100 + seq), 0);
+	assert_int_equal(index_removed_put(rig->ix, stamp_make((uint16_t)(slot + 1), 1), 200), 0);
+	assert_int_equal(index_removed_delete(rig->ix, stamp_make(slot, 2), 102), 0);
+	assert_int_equal(index_removed(rig->ix, slot, 4, &mark, ids, 2), 2);
+	assert_true(ids[0] == 101 && ids[1] == 103);
+	assert_int_equal(index_removed(rig->ix, slot, 4, &mark, ids, 2), 1);
+	assert_int_equal(ids[0], 104);
+	assert_int_equal(index_removed(rig->ix, slot, 4, &mark, ids, 2), 0);
+}
+
+static void test_inside(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(index_inside(rig->ix, 7), 0);
+	for (uint64_t id = 1; id <= 2; id++) {
+		assert_int_equal(index_inside_put(rig->ix, 7, id), 0);
+		assert_int_equal(index_inside_put(rig->ix, 7, id), 0); /* twice is once */
+	}
+	assert_int_equal(index_inside_delete(rig->ix, 7, 1), 0);
+	assert_int_equal(index_inside(rig->ix, 7), 1);
+	assert_int_equal(index_inside_delete(rig->ix, 7, 2), 0);
+	assert_int_equal(index_inside(rig->ix, 7), 0);
+	assert_int_equal(index_inside(rig->ix, 8), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -466,6 +500,7 @@ int main(void)
 		TEST(test_transaction), TEST(test_failed_transaction),
 		TEST(test_snapshot),    TEST(test_all_ids),
 		TEST(test_changes),     TEST(test_changes_of_one_record),
+		TEST(test_removed),     TEST(test_inside),
 		TEST(test_refused),     TEST(test_threads),
 	};
 

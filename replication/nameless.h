@@ -16,10 +16,13 @@ MUST_CHECK int object_add_nameless(struct object_cache *c, uint64_t id, mode_t t
 				   struct object **ret);
 /* It has a name now. */
 void object_name(struct object_cache *c, struct object *o);
-/* A descriptor of the object was opened: keeps it if it is nameless. */
+/* A descriptor of the object was opened: keeps it, nameless or removed as it may be. */
 void object_pin(struct object_cache *c, struct object *o);
 /* A descriptor was closed. */
 void object_unpin(struct object_cache *c, uint64_t id);
+
+/* Nobody but the caller has a reference, no descriptor is open. */
+bool object_unused(struct object_cache *c, const struct object *o);
 
 /* Gives it its first name, which is free: to peers it is new. */
 MUST_CHECK int adopt_nameless(struct pool *p, struct object *o, const struct object *dir,

@@ -81,7 +81,7 @@ struct object {
 	bool gone;                     /* dropped; its row goes with the next flush */
 	uint8_t hash[STATE_HASH_SIZE]; /* as counted in the buckets */
 	uint64_t conflicts;            /* as counted */
-	stamp_t *saved;                /* stamps in the index's change table */
+	stamp_t *saved, waits;         /* in the index's tables: of changes; of removed objects */
 	size_t saved_count;
 	struct object_node *node;
 };

@@ -44,6 +44,9 @@ struct object_flush {
 		struct store_handle handle;
 		stamp_t *stamps;
 		size_t stamp_count;
+		stamp_t waits;
+		uint64_t *dirs; /* in which it has names that are not shown, or is one with */
+		size_t dir_count;
 		bool gone;
 		bool live; /* a regular file that is in the backing directory */
 	} rows[];
@@ -168,6 +171,32 @@ static int take_stamps(const struct object *o, stamp_t **ret, size_t *ret_count)
 	return 0;
 }
 
+/* A removed object's row goes when all know: it is found again by its latest stamp. */
+static stamp_t waits_under(const struct object *o, const stamp_t *stamps, size_t count)
+{
+	stamp_t latest = 0;
+
+	for (size_t i = 0; o->dead && !o->gone && !o->branch_of && !o->alias_of && i < count; i++) {
+		if (!latest || stamp_after(stamps[i], latest))
+			latest = stamps[i];
+	}
+	return latest;
+}
+
+bool object_covered(const struct object *o, const struct vector *v)
+{
+	AUTO_FREE stamp_t *stamps = NULL;
+	size_t count;
+
+	if (take_stamps(o, &stamps, &count) < 0)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (!vector_covers(v, stamps[i]))
+			return false;
+	}
+	return true;
+}
+
 static uint64_t conflicts_of(const struct object *o)
 {
 	uint64_t n = o->dead ? 0 : o->leaf_count;
@@ -200,6 +229,7 @@ static int load(struct object_cache *c, uint64_t id, struct object_node **ret)
 		free(n);
 		return r;
 	}
+	n->object.waits = waits_under(&n->object, n->object.saved, n->object.saved_count);
 	n->object.handle = handle;
 	n->object.known = true;
 	n->object.node = n;
@@ -262,6 +292,7 @@ static void begin_anew(struct object *o, mode_t type)
 			      .listed = o->listed,
 			      .saved = o->saved,
 			      .saved_count = o->saved_count,
+			      .waits = o->waits,
 			      .node = o->node};
 
 	memcpy(kept.hash, o->hash, sizeof(kept.hash));
@@ -334,8 +365,6 @@ void object_pin(struct object_cache *c, struct object *o)
 {
 	AUTO_LOCK(held, &c->lock);
 
-	if (!o->nameless)
-		return;
 	o->refs++;
 	o->node->pins++;
 	c->pins++;
@@ -373,7 +402,11 @@ void object_unpin(struct object_cache *c, uint64_t id)
 		struct object_node *n = NULL;
 		if (c->pins > 0)
 			HASH_FIND(hh, c->table, &id, sizeof(id), n);
-		/* Pins from before it had a name go with whichever descriptors are closed first. */
+		/* Opened by the id of what has become part of it. */
+		while (n && n->pins == 0 && n->object.alias_of) {
+			id = n->object.alias_of;
+			HASH_FIND(hh, c->table, &id, sizeof(id), n);
+		}
 		if (!n || n->pins == 0)
 			return;
 		o = &n->object;
@@ -389,6 +422,13 @@ void object_dirty(struct object_cache *c, struct object *o)
 
 	assert(o->refs > 0);
 	mark_dirty(c, o->node);
+}
+
+bool object_unused(struct object_cache *c, const struct object *o)
+{
+	AUTO_LOCK(held, &c->lock);
+
+	return o->refs == 1;
 }
 
 void object_drop(struct object_cache *c, struct object *o)
@@ -443,6 +483,28 @@ static void count_hash(struct object_cache *c, struct object *o)
 	o->conflicts = conflicts_of(o);
 }
 
+/* A directory's row stays as long as names are in it that may have to be shown again. */
+static int take_dirs(const struct object *o, uint64_t **ret, size_t *ret_count)
+{
+	size_t count = o->alias_of != 0;
+
+	for (size_t i = 0; i < o->link_count; i++)
+		count += o->gone || o->links[i].dead;
+	*ret_count = 0;
+	if (!count || o->branch_of)
+		return 0;
+	*ret = malloc(count * sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	if (o->alias_of)
+		(*ret)[(*ret_count)++] = o->alias_of;
+	for (size_t i = 0; i < o->link_count; i++) {
+		if (o->gone || o->links[i].dead)
+			(*ret)[(*ret_count)++] = o->links[i].parent;
+	}
+	return 0;
+}
+
 static int take_row(struct object_cache *c, struct object_flush *f, struct object *o)
 {
 	size_t i = f->count;
@@ -450,8 +512,11 @@ static int take_row(struct object_cache *c, struct object_flush *f, struct objec
 
 	if (r == 0)
 		r = take_stamps(o, &f->rows[i].stamps, &f->rows[i].stamp_count);
+	if (r == 0)
+		r = take_dirs(o, &f->rows[i].dirs, &f->rows[i].dir_count);
 	if (r < 0)
 		return r;
+	f->rows[i].waits = waits_under(o, f->rows[i].stamps, f->rows[i].stamp_count);
 	f->rows[i].object = o;
 	f->rows[i].gone = o->gone;
 	f->rows[i].live = S_ISREG(o->type) && !o->dead && o->handle.size;
@@ -496,6 +561,21 @@ static void count_bytes(struct object_cache *c, struct object_flush *f, size_t i
 	o->bytes = now;
 }
 
+static int write_removed(struct object_cache *c, struct object_flush *f, size_t i)
+{
+	const struct object *o = f->rows[i].object;
+	stamp_t was = o->waits;
+	stamp_t is = f->rows[i].waits;
+	int r = was && was != is ? index_removed_delete(c->ix, was, o->id) : 0;
+
+	if (r == 0 && is && was != is)
+		r = index_removed_put(c->ix, is, o->id);
+	for (size_t k = 0; r == 0 && k < f->rows[i].dir_count; k++)
+		r = f->rows[i].gone ? index_inside_delete(c->ix, f->rows[i].dirs[k], o->id)
+				    : index_inside_put(c->ix, f->rows[i].dirs[k], o->id);
+	return r;
+}
+
 static int write_row(struct object_cache *c, struct object_flush *f, size_t i)
 {
 	struct object *o = f->rows[i].object;
@@ -536,6 +616,8 @@ int object_flush_write(struct object_cache *c, struct object_flush *f, object_by
 	for (size_t i = 0; r == 0 && i < f->count; i++) {
 		count_bytes(c, f, i, bytes, arg);
 		r = write_row(c, f, i);
+		if (r == 0)
+			r = write_removed(c, f, i);
 	}
 	return r;
 }
@@ -549,6 +631,7 @@ void object_flush_done(struct object_cache *c, struct object_flush *f, bool comm
 			free(o->saved);
 			o->saved = f->rows[i].stamps;
 			o->saved_count = f->rows[i].stamp_count;
+			o->waits = f->rows[i].waits;
 			o->known = !f->rows[i].gone;
 			o->listed = o->known && o->conflicts > 0;
 		} else {
@@ -557,6 +640,7 @@ void object_flush_done(struct object_cache *c, struct object_flush *f, bool comm
 			mark_dirty(c, o->node);
 		}
 		free(f->rows[i].state);
+		free(f->rows[i].dirs);
 		object_put(c, o);
 	}
 	free(f);

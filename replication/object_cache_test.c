@@ -660,7 +660,7 @@ static void nameless(void **state)
 	assert_int_equal(object_add_nameless(rig->c, 101, S_IFREG, &o), 0);
 	object_pin(rig->c, o);
 	object_name(rig->c, o);
-	object_pin(rig->c, o); /* has a name: nothing to keep */
+	object_pin(rig->c, o);
 	assert_false(o->nameless || o->dead);
 	assert_int_equal(object_dirty_count(rig->c), 1);
 	object_put(rig->c, o);

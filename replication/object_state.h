@@ -28,6 +28,8 @@ MUST_CHECK int object_encode(const struct object *o, uint8_t **ret, size_t *ret_
 /* Into a zeroed object of the caller, who ends with object_clear(). MA_ECORRUPT. */
 MUST_CHECK int object_decode(const void *state, size_t size, struct object *ret);
 void object_clear(struct object *o);
+/* All that was ever done to it is in the vector. */
+bool object_covered(const struct object *o, const struct vector *v);
 /* Hash of what all nodes must agree on; all zero for dead objects and aliases. */
 void object_hash(const struct object *o, uint8_t ret[STATE_HASH_SIZE]);
 

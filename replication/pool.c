@@ -15,6 +15,7 @@
 #include "replication/catchup.h"
 #include "replication/checkpoint.h"
 #include "replication/fetch.h"
+#include "replication/forget.h"
 #include "replication/grave.h"
 #include "replication/pool_file.h"
 #include "replication/receive.h"
@@ -102,6 +103,8 @@ static int open_parts(struct pool *p, const struct pool_config *config, char *er
 		r = fetch_new(p);
 	if (r == 0)
 		r = brief_packer_new(&p->packer);
+	if (r == 0)
+		r = forget_new(p);
 	return r;
 }
 
@@ -189,6 +192,7 @@ void pool_free(struct pool *p)
 	fetch_serve_free(p);
 	fetch_free(p);
 	brief_packer_free(p->packer);
+	forget_free(p);
 	index_close(p->ix);
 	journal_close(p->journal);
 	if (p->store)

@@ -304,6 +304,7 @@ int pool_create(struct pool *p, const struct pool_caller *caller, uint64_t paren
 				r = stat_as(p, o.o, fd, ret);
 		}
 		if (r == 0) {
+			object_pin(p->cache, o.o);
 			*ret_fd = fd;
 			return 0;
 		}

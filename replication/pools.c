@@ -225,6 +225,7 @@ static void entry_connect(struct pools *pools, struct pool_entry *e)
 		bool in = node != self.number && is_member(e, &members[i]);
 		entry_tell(e, node, in, in && pools->up[node]);
 	}
+	worker_post_expected_all(e->pool);
 }
 
 static int entry_add(struct pools *pools, const struct pool_file *file, struct pool_entry **ret)

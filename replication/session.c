@@ -16,6 +16,7 @@
 #include "replication/durability.h"
 #include "replication/equal.h"
 #include "replication/fetch.h"
+#include "replication/forget.h"
 #include "replication/grave.h"
 #include "replication/losers.h"
 #include "replication/room.h"
@@ -355,6 +356,8 @@ static int on_hello(struct pool *p, struct session *s, struct rd *r)
 		return MA_EREFUSED;
 	if (forked(p, &have, chains))
 		return MA_EFORK;
+	if (forget_beyond(p, s->node, &have))
+		return MA_EBACK;
 	s->their_slot = slot;
 	s->durable = s->asked = 0; /* what it had before may be gone with a power cut */
 	s->held_reason[0] = '\0';
@@ -572,6 +575,7 @@ void session_tick(struct pool *p, uint64_t now_ms)
 	}
 	grave_clean(p, now_ms);
 	trash_tick(p, now_ms);
+	forget_tick(p);
 	receive_retry(p);
 	catchup_tick(p);
 	fetch_pump(p);

@@ -73,6 +73,8 @@ struct session {
 	uint8_t their_hash[STATE_HASH_SIZE];
 	struct vector their_vector; /* which their_hash belongs to */
 	uint64_t last_ack_ms;
+	struct vector told, settled; /* see forget.h */
+	uint64_t told_ms;            /* 0: nothing told that is not settled */
 	struct unacked unacked[SESSION_UNACKED_MAX];
 	size_t unacked_first, unacked_count;
 	uint64_t unacked_bytes, unacked_apart, unacked_ops;
@@ -127,8 +129,7 @@ struct session *session_find(struct pool *p, uint16_t node);
 MUST_CHECK int session_send(struct pool *p, struct session *s, enum net_class class, uint16_t type,
 			    const struct net_part *parts, size_t count);
 void session_hold(struct pool *p, struct session *s, int code, const char *what);
-/* Pure: does a peer that lacks something, and missed so many bytes, get the state? The log serves
- * who lacks nothing, and whom it reaches back to and is not too long for. */
+/* Pure: does a peer that missed so many bytes get the state? The log serves whom it reaches. */
 bool session_by_state(bool reaches, bool lacks, uint64_t missed, uint64_t log_max);
 /* Decides how to serve the peer from what it has. */
 void session_serve(struct pool *p, struct session *s);
@@ -141,8 +142,7 @@ void session_greet_all(struct pool *p);
 void send_pump(struct pool *p, struct session *s);
 void send_note(struct session *s, const struct batch *batch, size_t bytes);
 bool send_eligible(const struct pool *p, const struct session *s, uint16_t slot);
-/* Sends one batch, in brief if the peer reads that: `brief` is made once for all. 0, or as
- * net_send(). */
+/* Sends one batch, in brief if the peer reads that: `brief` is made once for all. As net_send(). */
 struct brief;
 MUST_CHECK int send_batch(struct pool *p, struct session *s, const struct batch *batch,
 			  struct brief *brief);

@@ -95,6 +95,20 @@ bool vector_covers(const struct vector *v, stamp_t stamp)
 	return stamp_seq(stamp) <= vector_get(v, stamp_slot(stamp));
 }
 
+void vector_meet(struct vector *v, const struct vector *other)
+{
+	uint16_t kept = 0;
+
+	for (size_t i = 0; i < v->count; i++) {
+		uint64_t theirs = vector_get(other, v->entries[i].slot);
+		v->entries[kept] = v->entries[i];
+		if (theirs < v->entries[kept].seq)
+			v->entries[kept].seq = theirs;
+		kept = (uint16_t)(kept + (theirs != 0));
+	}
+	v->count = kept;
+}
+
 bool vector_contains(const struct vector *v, const struct vector *part)
 {
 	for (size_t i = 0; i < part->count; i++) {

@@ -79,6 +79,8 @@ uint64_t vector_get(const struct vector *v, uint16_t slot);
 /* Raises the slot to at least seq. MA_ELIMIT when VECTOR_MAX slots are in use. */
 MUST_CHECK int vector_raise(struct vector *v, uint16_t slot, uint64_t seq);
 MUST_CHECK int vector_merge(struct vector *v, const struct vector *other);
+/* Lowers to what is in both. */
+void vector_meet(struct vector *v, const struct vector *other);
 bool vector_covers(const struct vector *v, stamp_t stamp);
 /* Everything in `part` is in `v`. */
 bool vector_contains(const struct vector *v, const struct vector *part);

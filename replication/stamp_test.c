@@ -216,6 +216,15 @@ static void test_relations(void **state)
 				 rows[i].a_contains_b && rows[i].b_contains_a);
 		struct vector both;
 		vector_copy(&both, &a);
+		struct vector meet;
+		vector_copy(&meet, &a);
+		vector_meet(&meet, &b);
+		assert_true(vector_contains(&a, &meet) && vector_contains(&b, &meet));
+		for (size_t k = 0; k < a.count; k++) {
+			uint16_t slot = a.entries[k].slot;
+			uint64_t mine = a.entries[k].seq, theirs = vector_get(&b, slot);
+			assert_int_equal(vector_get(&meet, slot), mine < theirs ? mine : theirs);
+		}
 		assert_int_equal(vector_merge(&both, &b), 0);
 		assert_true(vector_contains(&both, &a));
 		assert_true(vector_contains(&both, &b));

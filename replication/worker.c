@@ -13,6 +13,7 @@
 #include "net/message.h"
 #include "replication/checkpoint.h"
 #include "replication/fetch.h"
+#include "replication/forget.h"
 #include "replication/mapped.h"
 #include "replication/session.h"
 
@@ -21,6 +22,7 @@ enum event_kind {
 	EVENT_UP,
 	EVENT_DOWN,
 	EVENT_EXPECT,
+	EVENT_EXPECTED_ALL,
 	EVENT_FORGET,
 	EVENT_WRITABLE,
 };
@@ -260,6 +262,9 @@ static void handle(struct pool *p, struct event *e)
 	case EVENT_EXPECT:
 		session_expect(p, e->node);
 		break;
+	case EVENT_EXPECTED_ALL:
+		forget_begin(p);
+		break;
 	case EVENT_FORGET:
 		session_forget(p, e->node);
 		break;
@@ -343,6 +348,11 @@ void worker_post_down(struct pool *p, uint16_t node)
 void worker_post_expect(struct pool *p, uint16_t node)
 {
 	post(p, EVENT_EXPECT, node, NULL);
+}
+
+void worker_post_expected_all(struct pool *p)
+{
+	post(p, EVENT_EXPECTED_ALL, 0, NULL);
 }
 
 void worker_post_forget(struct pool *p, uint16_t node)

@@ -29,6 +29,7 @@ void worker_post_message(struct pool *p, uint16_t node, struct net_message *mess
 void worker_post_up(struct pool *p, uint16_t node);
 void worker_post_down(struct pool *p, uint16_t node);
 void worker_post_expect(struct pool *p, uint16_t node);
+void worker_post_expected_all(struct pool *p);
 void worker_post_forget(struct pool *p, uint16_t node);
 void worker_post_writable(struct pool *p, uint16_t node);
 /* An acknowledgement has become due. */

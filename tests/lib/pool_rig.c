@@ -16,6 +16,7 @@
 #include "core/io.h"
 #include "core/log.h"
 #include "net/message.h"
+#include "replication/forget.h"
 #include "replication/pool_open.h"
 #include "replication/commit.h"
 #include "replication/fetch.h"
@@ -178,6 +179,7 @@ void rig_start(struct pool_rig *rig, uint16_t node)
 		if (i != node)
 			session_expect(n->p, i);
 	}
+	forget_begin(n->p);
 }
 
 void rig_kill(struct pool_rig *rig, uint16_t node)

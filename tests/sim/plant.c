@@ -50,6 +50,17 @@ static void in_tree(struct sim_node *n, enum plant which)
 		must(ops->set_times(n->store, &root, -1, times));
 }
 
+/* Also what the next flush works it out from. */
+static void plant_hash(struct pool *p)
+{
+	uint8_t summary[OBJECT_SUMMARY_SIZE];
+
+	object_summary(p->cache, summary);
+	summary[0] ^= 1;
+	object_summary_set(p->cache, summary);
+	p->flushed_hash[0] ^= 1;
+}
+
 static void in_pool(struct sim_node *n, enum plant which)
 {
 	struct pool *p = n->pool;
@@ -59,7 +70,7 @@ static void in_pool(struct sim_node *n, enum plant which)
 	else if (which == PLANT_HISTORY)
 		p->position.chains[0][0] ^= 1;
 	else
-		p->flushed_hash[0] ^= 1;
+		plant_hash(p);
 	oracle_look_again(n);
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/auto.h"
 #include "core/io.h"
+#include "replication/forget.h"
 #include "replication/pool_open.h"
 #include "replication/checkpoint.h"
 #include "replication/pool_file.h"
@@ -115,6 +116,7 @@ void sim_node_open(struct sim_node *n)
 		if (k != n->number)
 			session_expect(n->pool, k);
 	}
+	forget_begin(n->pool);
 	n->power_cut = false;
 	n->changed = n->unsealed = true; /* as worker_start() */
 	oracle_reopened(n);
