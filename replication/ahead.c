@@ -39,7 +39,8 @@ int ahead_spare(struct pool *p, const struct object *o, const struct object *dir
 
 	for (size_t i = 0; i < o->link_count; i++)
 		live += !o->links[i].dead;
-	if (!p->recovering || live < 2)
+	/* Bytes that the journal only names are nowhere but in the file: it may come back. */
+	if (!p->recovering || (live < 2 && !(p->repeat && S_ISREG(o->type))))
 		return 0;
 	int r = p->store->ops->lookup(p->store, &dir->handle, name, &id, NULL, &st);
 	if (r < 0 || id != o->id || st.st_nlink > 1)

@@ -13,8 +13,8 @@
 /* Out of the way with the entry, which is of the object `id`. */
 MUST_CHECK int ahead_put(struct pool *p, const struct object *dir, const char *name, uint64_t id);
 /* The name is to go, by an unlink or by being replaced, but it is the last that the object has in
- * the tree while by its links it lives on: later in the journal that name is its own again. 1: it
- * waits now, 0: the name may go. */
+ * the tree while by its links it lives on, or its bytes are named by the journal and stand nowhere
+ * else: later in the journal it may come back. 1: it waits now, 0: the name may go. */
 MUST_CHECK int ahead_spare(struct pool *p, const struct object *o, const struct object *dir,
 			   const char *name);
 /* If the object waits, it goes to `name`, over what may be there. 1: done, 0: it does not wait. */
