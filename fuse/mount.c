@@ -131,6 +131,13 @@ static int session_make(struct mount *mount, int *fd, char *error, size_t size)
 	return 0;
 }
 
+static void watch_quiet(void *arg)
+{
+	struct mount *mount = arg;
+
+	server_shrink(mount->server);
+}
+
 static int serving_start(struct mount *mount, char *error, size_t size)
 {
 	const struct inval_sink sink = {
@@ -147,6 +154,7 @@ static int serving_start(struct mount *mount, char *error, size_t size)
 		.mapped = watch_mapped,
 		.knows = watch_knows,
 		.entry = watch_entry,
+		.quiet = watch_quiet,
 	};
 
 	changes_known(mount->changes, POOL_ROOT_ID, POOL_ROOT_ID);

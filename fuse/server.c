@@ -75,6 +75,17 @@ struct server {
 	atomic_uint ring_count; /* threads of all queues */
 };
 
+static void buffers_free(struct worker *worker)
+{
+	void *request = take_ptr(worker->request);
+	void *scratch = take_ptr(worker->scratch);
+
+	if (request)
+		(void)munmap(request, REQUEST_SIZE);
+	if (scratch)
+		(void)munmap(scratch, SERVER_REQUEST_MAX);
+}
+
 static void worker_free(struct worker *worker)
 {
 	if (!worker)
@@ -82,10 +93,7 @@ static void worker_free(struct worker *worker)
 	ring_free(worker->ring);
 	if (worker->fd >= 0)
 		(void)close(worker->fd);
-	if (worker->request)
-		(void)munmap(worker->request, REQUEST_SIZE);
-	if (worker->scratch)
-		(void)munmap(worker->scratch, SERVER_REQUEST_MAX);
+	buffers_free(worker);
 	free(worker);
 }
 
@@ -304,6 +312,8 @@ static void *worker_run(void *arg)
 			(void)worker_retire(worker, true);
 			return NULL;
 		}
+		if (code && worker_retire(worker, false))
+			break; /* server_shrink() */
 		if (code)
 			continue;
 		/* A call may take long (fsync): someone must be left to take the next one. */
@@ -313,8 +323,11 @@ static void *worker_run(void *arg)
 			limits_set(worker, worker->request);
 		request_serve(server, worker->request, (size_t)n);
 		if (server->stopping || worker_retire(worker, false))
-			return NULL;
+			break;
 	}
+	/* Who joins it, and frees the rest, comes when another thread is needed. */
+	buffers_free(worker);
+	return NULL;
 }
 
 /* A request that got no answer would keep its place for ever. */
@@ -481,6 +494,21 @@ int server_start(struct server *server)
 	if (code == 0 && server->kernel.ring)
 		rings_start(server);
 	return code;
+}
+
+void server_shrink(struct server *server)
+{
+	unsigned int idle = server->idle;
+	unsigned int surplus = idle > SERVER_IDLE_MAX ? idle - SERVER_IDLE_MAX : 0;
+	AUTO_LOCK(guard, &server->workers_lock);
+
+	/* Who misses it, being just about to wait, gets the next one. */
+	for (struct worker *w = server->workers; w && surplus; w = w->next) {
+		if (w->ring || !w->reading)
+			continue;
+		(void)pthread_kill(w->thread, SIGNAL_WAKE);
+		surplus--;
+	}
 }
 
 /* The signal may come just before the thread waits: it is repeated. */

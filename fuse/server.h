@@ -38,6 +38,9 @@ MUST_CHECK int server_start(struct server *server);
 void server_stop(struct server *server);
 void server_free(struct server *server);
 
+/* Threads that a busy moment needed end, and what they held is free. Does not block; any thread. */
+void server_shrink(struct server *server);
+
 /* The kernel has ended the connection: unmounted or aborted. */
 bool server_gone(struct server *server);
 

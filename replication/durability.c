@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "core/auto.h"
@@ -163,34 +164,51 @@ int durability_open(const struct pool *p)
 	return __atomic_load_n(&p->refusing, __ATOMIC_ACQUIRE) ? -EROFS : 0;
 }
 
-static bool covers(const struct vector *v, const struct object *o)
+/* All that the object is, as stamps. Memory is the caller's. */
+static int stamps_of(struct pool *p, uint64_t id, stamp_t **ret, size_t *ret_count)
 {
-	bool all = vector_covers(v, o->content) && vector_covers(v, o->owner) &&
-		   vector_covers(v, o->times);
+	AUTO_REF struct object_ref ref = {.cache = p->cache};
+	AUTO_LOCKS struct locks_held held;
+	size_t n = 0;
+	int r = object_get(p->cache, id, &ref.o);
 
+	locks_take(&p->locks, &id, r == 0 ? 1 : 0, &held);
+	if (r < 0)
+		return r == MA_EUNKNOWN ? -ENOENT : r;
+	const struct object *o = ref.o;
+	stamp_t *stamps = malloc((3 + o->link_count + o->xattr_count) * sizeof(*stamps));
+	if (!stamps)
+		return -ENOMEM;
+	stamps[n++] = o->content;
+	stamps[n++] = o->owner;
+	stamps[n++] = o->times;
 	for (size_t i = 0; i < o->link_count; i++)
-		all = all && vector_covers(v, o->links[i].stamp);
+		stamps[n++] = o->links[i].stamp;
 	for (size_t i = 0; i < o->xattr_count; i++)
-		all = all && vector_covers(v, o->xattrs[i].stamp);
-	return all;
+		stamps[n++] = o->xattrs[i].stamp;
+	*ret = stamps;
+	*ret_count = n;
+	return 0;
 }
 
 int durability_text(struct pool *p, uint64_t id, char ret[POOL_ANSWER_MAX])
 {
 	size_t copies = journal_durable(p->journal) >= journal_tail(p->journal);
-	AUTO_REF struct object_ref o = {.cache = p->cache};
-	AUTO_LOCKS struct locks_held locks;
-	int r = object_get(p->cache, id, &o.o);
+	AUTO_FREE stamp_t *stamps = NULL;
+	size_t count = 0;
+	int r = stamps_of(p, id, &stamps, &count);
 
-	locks_take(&p->locks, &id, r == 0 ? 1 : 0, &locks);
 	if (r < 0)
-		return r == MA_EUNKNOWN ? -ENOENT : r;
+		return r;
 	AUTO_LOCK(held, &p->session_lock);
 	size_t members = p->session_count + 1;
 	for (size_t i = 0; i < p->session_count; i++) {
 		const struct session *s = p->sessions[i];
+		bool all = s->durable;
 
-		copies += s->durable && covers(&s->have, o.o);
+		for (size_t k = 0; all && k < count; k++)
+			all = vector_covers(&s->have, stamps[k]);
+		copies += all;
 	}
 	(void)snprintf(ret, POOL_ANSWER_MAX, "%s %zu/%zu", durability_word(copies, members), copies,
 		       members);

@@ -20,7 +20,9 @@ struct journal {
 	uint64_t max_bytes;
 	size_t segment_size;
 	pthread_mutex_t lock;     /* guards all below; held while a frame is written */
-	pthread_cond_t room;      /* a call in flight has ended, or a batch was taken */
+	pthread_cond_t room;      /* a call in flight has ended */
+	pthread_cond_t taken;     /* a batch was taken */
+	bool full;                /* JOURNAL_OPEN_MAX is open; atomic */
 	struct segment *segments; /* in order of index; the last is being written */
 	size_t count;
 	char *spare; /* path of a file to recycle; NULL: none */
@@ -160,14 +162,29 @@ static stamp_t next_stamp(struct journal *j)
 	return stamp_make(j->slot, j->last_seq);
 }
 
+/* Lock held. */
+static void note_full(struct journal *j)
+{
+	__atomic_store_n(&j->full, j->open.size + j->open.apart_size > JOURNAL_OPEN_MAX,
+			 __ATOMIC_RELAXED);
+}
+
+void journal_wait_room(struct journal *j)
+{
+	if (!__atomic_load_n(&j->full, __ATOMIC_RELAXED))
+		return;
+	AUTO_LOCK(held, &j->lock);
+	while (j->full)
+		(void)pthread_cond_wait(&j->taken, &j->lock);
+}
+
 int journal_append(struct journal *j, struct record *record, struct journal_ticket *ret)
 {
 	uint8_t head[RECORD_HEAD_MAX];
 	AUTO_LOCK(held, &j->lock);
 	int index;
 
-	while ((index = free_inflight(j)) < 0 ||
-	       j->open.size + j->open.apart_size > JOURNAL_OPEN_MAX)
+	while ((index = free_inflight(j)) < 0)
 		(void)pthread_cond_wait(&j->room, &j->lock);
 	stamp_t stamp = next_stamp(j);
 	record->stamp = stamp;
@@ -196,6 +213,7 @@ int journal_append(struct journal *j, struct record *record, struct journal_tick
 	j->inflight[index].open_offset = j->open.size;
 	j->inflight[index].apart_offset = j->open.apart_size;
 	open_records_add(&j->open, pos, parts, count, record->data);
+	note_full(j);
 	j->last_own = stamp;
 	j->records++;
 	return 0;
@@ -311,7 +329,8 @@ static void open_drop(struct journal *j, const struct batch *batch)
 		j->inflight[i].open_offset -= batch->records_size;
 		j->inflight[i].apart_offset -= batch->apart_size;
 	}
-	(void)pthread_cond_broadcast(&j->room);
+	note_full(j);
+	(void)pthread_cond_broadcast(&j->taken);
 }
 
 int journal_seal_take(struct journal *j, struct batch *batch, uint8_t **ret_records)
@@ -720,6 +739,7 @@ int journal_open(const struct journal_config *config, struct journal **ret, char
 		config->segment_bytes ? config->segment_bytes : segment_size_for(config->max_bytes);
 	(void)pthread_mutex_init(&j->lock, NULL);
 	(void)pthread_cond_init(&j->room, NULL);
+	(void)pthread_cond_init(&j->taken, NULL);
 	int r = j->dir ? dir_make(j->dir, 0700) : -ENOMEM;
 	if (r == 0)
 		r = open_segments(j);
@@ -744,6 +764,7 @@ void journal_close(struct journal *j)
 	free(j->spare);
 	free(j->dir);
 	(void)pthread_cond_destroy(&j->room);
+	(void)pthread_cond_destroy(&j->taken);
 	(void)pthread_mutex_destroy(&j->lock);
 	free(j);
 }

@@ -14,8 +14,9 @@
 #define JOURNAL_SEGMENT_HEAD 4096
 #define JOURNAL_SEGMENT_MIN  (8u << 20)
 #define JOURNAL_SEGMENT_MAX  (64u << 20)
-#define JOURNAL_INFLIGHT_MAX 64          /* calls between append and done; more wait */
-#define JOURNAL_OPEN_MAX     (16u << 20) /* bytes of records waiting for a batch; more wait */
+#define JOURNAL_INFLIGHT_MAX 64 /* calls between append and done; more wait */
+#define JOURNAL_OPEN_MAX                                                                           \
+	(16u << 20) /* bytes waiting for a batch; new calls wait before they begin */
 
 enum journal_kind {
 	JOURNAL_OWN = 1,  /* one record of this node */
@@ -55,6 +56,10 @@ struct journal_ticket {
 	size_t size;
 	unsigned int index;
 };
+
+/* Waits while JOURNAL_OPEN_MAX is open. Before any lock or the barrier is taken: who closes batches
+ * may have to wait for who holds them. */
+void journal_wait_room(struct journal *j);
 
 /* Gives the record its stamp (and a MAKE its id, a LINK its link id) and appends it.
  * Waits for room in flight. -ENOSPC: no room for another segment on disk. */

@@ -78,6 +78,7 @@ static void *caller(void *arg)
 		struct journal_ticket ticket;
 
 		memset(data, (int)i, sizeof(data));
+		journal_wait_room(s->rig.j);
 		if (journal_append(s->rig.j, &rec, &ticket) < 0) {
 			check(s, false);
 			break;

@@ -125,8 +125,8 @@ MUST_CHECK ssize_t pool_getxattr(struct pool *pool, uint64_t id, const char *nam
 MUST_CHECK ssize_t pool_listxattr(struct pool *pool, uint64_t id, char *list, size_t size);
 MUST_CHECK int pool_statfs(struct pool *pool, struct statvfs *ret);
 
-/* What a peer's change means for the kernel's caches: called after it has happened, from the pool's
- * own threads, which hold locks of the pool then. The calls must not block nor call the pool. */
+/* What a peer's change means for the kernel's caches: called after it has happened, from threads of
+ * the pool that hold locks of it. The calls must not block nor call the pool. */
 struct pool_watch {
 	void *arg;
 	/* Content and attributes of the object; attributes only if `attr_only`. */
@@ -137,10 +137,11 @@ struct pool_watch {
 	bool (*knows)(void *arg, uint64_t id);
 	/* The name in the directory stands for something else, or nothing. */
 	void (*entry)(void *arg, uint64_t parent, const char *name);
+	void (*quiet)(
+		void *arg); /* a while after changes: what they needed may go; NULL: nothing */
 };
 
-/* The kernel has dropped, or handed over, all pages of the object that it held when it was told to,
- * which was after pool_pages_now() gave `since`. */
+/* The kernel has let go of each page of the object that it held when pool_pages_now() gave this. */
 uint64_t pool_pages_now(struct pool *pool);
 void pool_pages_dropped(struct pool *pool, uint64_t id, uint64_t since);
 

@@ -16,8 +16,10 @@ static inline void pool_leave_auto_(struct pool **p)
 	if (*p)
 		pool_leave(*p);
 }
+/* For calls of applications: they wait here, holding nothing, when too much is open. */
 static inline struct pool *pool_entered(struct pool *p)
 {
+	journal_wait_room(p->journal);
 	pool_enter(p);
 	return p;
 }

@@ -106,16 +106,16 @@ static void test_clock(void **state)
 static void test_clock_vouched(void **state)
 {
 	const uint64_t now = seq_from_wall(seq_to_wall(UINT64_C(1) << 40));
-	const uint64_t second = 64000;
+	const uint64_t second = 64000, slack = 64 * STAMP_SLACK_MS;
 	const struct {
 		uint64_t wall, vouched, passed_ms, seq;
 	} rows[] = {
 		{now, 0, 0, now},
 		{now, now, 0, now},
 		{now, now - 5 * second, 5000, now},
-		{now + second, now, 0, now + second},
-		{now + second + 1, now, 0, now + second},
-		{now + 1000 * second, now, 7000, now + 8 * second},
+		{now + slack, now, 0, now + slack},
+		{now + slack + 1, now, 0, now + slack},
+		{now + 1000 * second, now, 7000, now + 7 * second + slack},
 		{now - 1000 * second, now, 7000, now - 1000 * second},
 	};
 

@@ -168,8 +168,13 @@ static void *checkpoint_thread(void *arg)
 		/* The journal before it may go, which is the next flush's work. */
 		if (due && checkpoint_due(w->p) && checkpoint_make(w->p, false) == 0)
 			worker_wake(w->p);
-		if (used)
-			memory_trim();
+		if (!used)
+			continue;
+		pool_enter(w->p);
+		if (w->p->watch.quiet)
+			w->p->watch.quiet(w->p->watch.arg);
+		pool_leave(w->p);
+		memory_trim();
 	}
 	return NULL;
 }

@@ -219,7 +219,14 @@ static void test_downtime(void **state)
 	key_of(1, &key);
 	size_t size = downtime_seal(&downtime, &key, bytes);
 	assert_int_equal(downtime_decode(bytes, size, &got), 0);
-	assert_memory_equal(&got, &downtime, sizeof(got));
+	/* Field by field: what lies between them is nobody's. */
+	assert_int_equal(got.node, downtime.node);
+	assert_true(got.version == downtime.version);
+	assert_int_equal(got.kind, downtime.kind);
+	assert_int_equal(got.author, downtime.author);
+	assert_true(got.set_s == downtime.set_s);
+	assert_int_equal(got.for_s, downtime.for_s);
+	assert_string_equal(got.reason, downtime.reason);
 	assert_int_equal(downtime_verify(bytes, size, key.public), 0);
 	for (size_t bit = 0; bit < size * 8; bit++) {
 		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
