@@ -63,7 +63,8 @@ int session_send(struct pool *p, struct session *s, enum net_class class, uint16
 		return p->io.send(p->io.arg, s->node, class, type, parts, count);
 	wr_u64(&w, p->id);
 	all[0] = (struct net_part){.data = id, .size = sizeof(id)};
-	memcpy(all + 1, parts, sizeof(*parts) * count);
+	if (count)
+		memcpy(all + 1, parts, sizeof(*parts) * count);
 	return p->io.send(p->io.arg, s->node, class, type, all, count + 1);
 }
 
