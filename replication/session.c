@@ -588,7 +588,6 @@ static void send_ack(struct pool *p, struct session *s, bool missing)
 {
 	uint8_t bytes[VECTOR_WIRE_MAX + 1 + STATE_HASH_SIZE + 1];
 	struct wr w = wr_init(bytes, sizeof(bytes));
-
 	{
 		AUTO_LOCK(held, &p->position_lock);
 		bool whole =
